@@ -1,0 +1,71 @@
+"""The one contract between the profiler and everything that can be measured.
+
+A local engine, a board over ssh, firmware under QEMU and RTL in simulation all look like this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+
+from profiles.measurement import Metric
+
+Array = np.ndarray[Any, Any]
+Arrays = Mapping[str, Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerCounters:
+    """What the engine says of one layer: ``metrics`` holds for example ``latency_p50``."""
+
+    name: str
+    op: str
+    metrics: Mapping[str, Metric]
+    precision: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Counters:
+    """What the engine says of itself beyond its outputs.
+
+    Attributes:
+        metrics: figures that only the engine knows (arena, instructions, cycles).
+        layers: per layer, in order of execution; empty when the engine does not tell.
+        executed: number of compute layers by the precision that really ran,
+            such as ``{"int8": 9, "fp32": 1}``.
+        facts: versions, threads and switches in words.
+    """
+
+    metrics: Mapping[str, Metric] = dataclasses.field(default_factory=dict)
+    layers: tuple[LayerCounters, ...] = ()
+    executed: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Runner(Protocol):
+    """A loaded model, ready to run. Entering loads it, leaving releases it."""
+
+    def __enter__(self) -> Runner: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        """One inference. Keys are the artifact's input and output names, arrays are in its layout and dtype."""
+        ...
+
+    def bind(self, inputs: Arrays) -> Callable[[], object]:
+        """Place the inputs where the engine reads them, and return one inference without any copy.
+
+        This is what vendors' own benchmark programs time.
+        """
+        ...
+
+    def counters(self) -> Counters:
+        """What the engine says of itself; may run a few more inferences with its own profiler on."""
+        ...

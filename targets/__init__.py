@@ -1,0 +1,1 @@
+"""Backends: one folder per engine, each with four verbs (support, quantize, compile, runner)."""

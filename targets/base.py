@@ -1,0 +1,233 @@
+"""The contracts between the toolchain and its backends.
+
+A backend is a :class:`Target` with four verbs, each usable alone. What goes in is an
+:class:`ExportedModel`; what comes out is an artifact folder (``targets/artifact.py``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from profiles.device import PRECISIONS, Device
+from profiles.errors import ConfigError
+from profiles.runner import Array, Arrays, Runner
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorSpec:
+    """One input or output.
+
+    Attributes:
+        name: as the model file calls it.
+        shape: all dimensions fixed.
+        dtype: numpy name of what the engine takes (``float32``, ``int8``, ``int64``).
+        layout: such as ``NCHW``, ``NHWC``, ``NC``; empty where axes have no agreed meaning.
+        meaning: ``image``, ``logits``, ``features``; free text.
+        scale, zero_point: for quantized tensors, real = scale * (q - zero_point), per tensor
+            (Jacob et al. 2018, equation 1).
+        mean, std: the normalisation that turned raw values into the real ones: (raw - mean) / std.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    layout: str = ""
+    meaning: str = ""
+    scale: float | None = None
+    zero_point: int | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for the manifest."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TensorSpec:
+        """The inverse of :meth:`as_dict`."""
+        lists = {key: tuple(data[key]) for key in ("shape", "mean", "std") if key in data}
+        return cls(**{**data, **lists})
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheme:
+    """How to quantize.
+
+    Attributes:
+        precision: ``fp32``, ``bf16``, ``fp16`` or ``int8``.
+        calibrator: ``minmax``, ``percentile``, ``entropy`` or ``mse`` (``targets/calibration.py``).
+        percentile: in percent, for the percentile calibrator.
+        per_channel: weights have one scale per output channel (Krishnamoorthi 2018, section 3.1).
+    """
+
+    precision: str = "fp32"
+    calibrator: str = "minmax"
+    percentile: float = 99.99
+    per_channel: bool = True
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ConfigError("unknown precision", seen=repr(self.precision), allowed=", ".join(PRECISIONS))
+
+
+#: Samples in the model's canonical form: float (or integer) arrays keyed by input name, batch axis included.
+CalibrationSet = Sequence[Arrays]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedModel:
+    """A model as files, with what is known of its numbers.
+
+    Attributes:
+        name: for people and file names.
+        inputs, outputs: canonical form, in the layout of the source, real (not quantized) values.
+        onnx, tflite: the files; a backend takes the one it understands.
+        tflite_channel_last: names of inputs and outputs that the TFLite file takes with the
+            channel axis last although the canonical form has it second.
+        golden_inputs: canonical inputs, keyed by name, batch axis of the model's own size,
+            stacked on a new first axis (number of golden samples).
+        golden_outputs: what the float reference computes on them, same stacking.
+        reference: how the float reference was run, in words.
+        precision: of the files.
+        float_onnx, float_tflite: the float files that a quantized model came from.
+        notes: facts for the manifest (dialect, calibrator, samples).
+    """
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    onnx: Path | None = None
+    tflite: Path | None = None
+    tflite_channel_last: tuple[str, ...] = ()
+    golden_inputs: Arrays = dataclasses.field(default_factory=dict)
+    golden_outputs: Arrays = dataclasses.field(default_factory=dict)
+    reference: str = ""
+    precision: str = "fp32"
+    float_onnx: Path | None = None
+    float_tflite: Path | None = None
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def golden_sample(self, index: int) -> dict[str, Array]:
+        """The inputs of one golden sample."""
+        return {name: stack[index] for name, stack in self.golden_inputs.items()}
+
+
+class Verdict(str, enum.Enum):
+    """What a target does with one operator."""
+
+    NATIVE = "native"  # in the engine's own kernels, in the precision asked for
+    FALLBACK = "fallback"  # runs, but elsewhere or in another precision; the note says where and why
+    UNSUPPORTED = "unsupported"  # the note says which constraint, the value seen and the value allowed
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclasses.dataclass(frozen=True)
+class OpSupport:
+    """The verdict on one operator of the graph."""
+
+    name: str
+    op: str
+    verdict: Verdict
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class SupportReport:
+    """What a target will do with a model on a device, before anything is compiled.
+
+    Attributes:
+        target, device, precision: what was asked.
+        ops: one row per operator, in graph order.
+        problems: what stops the model as a whole (dynamic axes, no file in a format that the
+            target reads, a precision that the engine does not have).
+        weights_bytes: of all constants as stored.
+        memory: sentences on whether it fits.
+    """
+
+    target: str
+    device: str
+    precision: str
+    ops: tuple[OpSupport, ...] = ()
+    problems: tuple[str, ...] = ()
+    weights_bytes: int | None = None
+    memory: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the model can be compiled."""
+        return not self.problems and all(op.verdict is not Verdict.UNSUPPORTED for op in self.ops)
+
+    def blockers(self) -> list[str]:
+        """Sentences on everything that stops the model."""
+        ops = [f"{op.op} '{op.name}': {op.note}" for op in self.ops if op.verdict is Verdict.UNSUPPORTED]
+        return [*self.problems, *ops]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for ``--json``."""
+        data = dataclasses.asdict(self)
+        data["ok"] = self.ok
+        data["ops"] = [{**dataclasses.asdict(op), "verdict": op.verdict.value} for op in self.ops]
+        return data
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerError:
+    """Float against quantized, for one tensor. ``sqnr`` in dB, ``max_error`` in the tensor's real unit."""
+
+    name: str
+    op: str
+    sqnr: float | None
+    max_error: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """What ``compile`` made: files below its folder, and how the engine sees inputs and outputs.
+
+    Attributes:
+        files: the model files that the runner needs, relative to the folder.
+        inputs, outputs: in the engine's own layout and dtype, in the order of the canonical ones.
+        options: what the runner must set (threads, precision hint), as JSON data.
+        unreproducible: file name to the reason why it cannot be byte-identical.
+    """
+
+    files: tuple[str, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    unreproducible: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Target(Protocol):
+    """A backend."""
+
+    #: The name in the registry and in ``edge.toml``.
+    name: str
+    #: One line for people.
+    title: str
+    #: Formats it reads, best first: ``onnx``, ``tflite``.
+    formats: tuple[str, ...]
+    #: Precisions it can compile.
+    precisions: tuple[str, ...]
+    #: Python packages whose versions go into the manifest and the cache key.
+    packages: tuple[str, ...]
+    #: Modules (files below the installed packages) that the device needs to run an artifact.
+    runtime_modules: tuple[str, ...]
+
+    def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport: ...
+
+    def quantize(
+        self, model: ExportedModel, calibration: CalibrationSet, device: Device, scheme: Scheme, out: Path
+    ) -> ExportedModel: ...
+
+    def compile(self, model: ExportedModel, device: Device, out: Path) -> Compiled: ...
+
+    def runner(self, folder: Path, compiled: Compiled, device: Mapping[str, Any]) -> Runner: ...
+
+    def layer_errors(self, quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]: ...
