@@ -205,29 +205,45 @@ class Compiled:
 
 
 class Target(Protocol):
-    """A backend."""
+    """A backend: four verbs, and what the toolchain must know before it calls them.
 
-    #: The name in the registry and in ``edge.toml``.
+    The runner lives in ``targets/NAME/runner.py`` as ``open_runner(folder, compiled, device)``, apart
+    from the rest of the backend, because it alone travels to the device.
+
+    Attributes:
+        name: in the registry and in ``edge.toml``.
+        title: one line for people.
+        formats: files it reads, best first: ``onnx``, ``tflite``.
+        precisions: that it can compile.
+        calibrators: that its quantizer understands.
+        packages: Python distributions whose versions go into the manifest and the cache key.
+    """
+
     name: str
-    #: One line for people.
     title: str
-    #: Formats it reads, best first: ``onnx``, ``tflite``.
     formats: tuple[str, ...]
-    #: Precisions it can compile.
     precisions: tuple[str, ...]
-    #: Python packages whose versions go into the manifest and the cache key.
+    calibrators: tuple[str, ...]
     packages: tuple[str, ...]
-    #: Modules (files below the installed packages) that the device needs to run an artifact.
-    runtime_modules: tuple[str, ...]
 
-    def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport: ...
+    def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
+        """What would happen, operator by operator, before anything is compiled."""
+        ...
 
     def quantize(
         self, model: ExportedModel, calibration: CalibrationSet, device: Device, scheme: Scheme, out: Path
-    ) -> ExportedModel: ...
+    ) -> ExportedModel:
+        """The model in the precision of ``scheme``, in this engine's dialect, written below ``out``."""
+        ...
 
-    def compile(self, model: ExportedModel, device: Device, out: Path) -> Compiled: ...
+    def compile(self, model: ExportedModel, device: Device, out: Path) -> Compiled:
+        """The engine's own files below ``out``."""
+        ...
 
-    def runner(self, folder: Path, compiled: Compiled, device: Mapping[str, Any]) -> Runner: ...
+    def runner(self, folder: Path, compiled: Compiled, device: Mapping[str, Any]) -> Runner:
+        """Load a compiled model; ``device`` is the profile as plain data, as the manifest keeps it."""
+        ...
 
-    def layer_errors(self, quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]: ...
+    def layer_errors(self, quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]:
+        """Float against quantized, tensor by tensor, on canonical inputs."""
+        ...

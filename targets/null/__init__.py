@@ -1,0 +1,1 @@
+"""The null target: the whole pipeline with nothing installed."""

@@ -1,0 +1,96 @@
+"""The one list of backends."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+
+from profiles.device import Device
+from profiles.errors import ConfigError, MissingToolError
+from profiles.suggest import did_you_mean
+from targets.base import Target
+
+#: Name to ``module:class``; the module is imported only when the target is used.
+TARGETS = {
+    "onnxruntime": "targets.onnxruntime.target:OnnxRuntimeTarget",
+    "openvino": "targets.openvino.target:OpenVinoTarget",
+    "litert": "targets.litert.target:LiteRtTarget",
+    "null": "targets.null.target:NullTarget",
+}
+
+
+def target_names() -> list[str]:
+    """All backends of this release, in the order of the documentation."""
+    return list(TARGETS)
+
+
+def load_target(name: str) -> Target:
+    """The backend of that name.
+
+    Raises:
+        ConfigError: there is none in this release.
+    """
+    if name not in TARGETS:
+        raise ConfigError(
+            f"wanted the target '{name}'",
+            seen="not in this release",
+            allowed=", ".join(TARGETS),
+            next_step=did_you_mean(name, TARGETS) or "run: edgewright targets",
+        )
+    module, _, attribute = TARGETS[name].partition(":")
+    target: Target = getattr(importlib.import_module(module), attribute)()
+    return target
+
+
+def missing_packages(target: Target) -> list[str]:
+    """Distribution names that the target needs and that are not installed."""
+    return [name for name in target.packages if installed_version(name) is None]
+
+
+def installed_version(distribution: str) -> str | None:
+    """Version of an installed distribution, or None."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def require_packages(target: Target) -> None:
+    """Refuse to go on without the target's packages.
+
+    Raises:
+        MissingToolError: with the command that installs them.
+    """
+    missing = missing_packages(target)
+    if missing:
+        raise MissingToolError(
+            f"the target '{target.name}' needs {', '.join(target.packages)}",
+            seen=f"not installed: {', '.join(missing)}",
+            next_step=f"run: pip install 'edgewright[{target.name}]'",
+        )
+
+
+def tool_versions(target: Target) -> dict[str, str]:
+    """Versions of the target's packages, for the manifest and the cache key."""
+    return {name: installed_version(name) or "not installed" for name in target.packages}
+
+
+def default_target(device: Device, formats: tuple[str, ...]) -> str:
+    """The first of the device's targets that is in this release and reads one of ``formats``.
+
+    Raises:
+        ConfigError: none does.
+    """
+    present = [name for name in device.targets if name in TARGETS]
+    for name in present:
+        if set(load_target(name).formats) & set(formats):
+            return name
+    raise ConfigError(
+        f"wanted a target for '{device.name}' that reads {' or '.join(formats)}",
+        seen=f"the device's targets: {', '.join(device.targets)}",
+        allowed=", ".join(TARGETS),
+        next_step='name one with target = "..." under [[device]]'
+        if present
+        else "this device's backend is not in this release; see: edgewright targets",
+    )
