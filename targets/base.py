@@ -86,6 +86,7 @@ class ExportedModel:
         name: for people and file names.
         inputs, outputs: canonical form, in the layout of the source, real (not quantized) values.
         onnx, tflite: the files; a backend takes the one it understands.
+        native: a backend's own file, where its quantizer writes neither ONNX nor TFLite.
         tflite_channel_last: names of inputs and outputs that the TFLite file takes with the
             channel axis last although the canonical form has it second.
         golden_inputs: canonical inputs, keyed by name, batch axis of the model's own size,
@@ -93,7 +94,7 @@ class ExportedModel:
         golden_outputs: what the float reference computes on them, same stacking.
         reference: how the float reference was run, in words.
         precision: of the files.
-        float_onnx, float_tflite: the float files that a quantized model came from.
+        float_onnx, float_tflite, float_native: the float files that a quantized model came from.
         notes: facts for the manifest (dialect, calibrator, samples).
     """
 
@@ -102,6 +103,7 @@ class ExportedModel:
     outputs: tuple[TensorSpec, ...]
     onnx: Path | None = None
     tflite: Path | None = None
+    native: Path | None = None
     tflite_channel_last: tuple[str, ...] = ()
     golden_inputs: Arrays = dataclasses.field(default_factory=dict)
     golden_outputs: Arrays = dataclasses.field(default_factory=dict)
@@ -109,6 +111,7 @@ class ExportedModel:
     precision: str = "fp32"
     float_onnx: Path | None = None
     float_tflite: Path | None = None
+    float_native: Path | None = None
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def golden_sample(self, index: int) -> dict[str, Array]:

@@ -1,0 +1,135 @@
+"""From a float TFLite file to int8 or fp16 weights, by ai-edge-quantizer.
+
+The library's own calibrator keeps a moving average, which cuts the tails of logits; ranges come
+from our calibrators instead and are handed to its ``quantize``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from profiles.errors import UnsupportedError
+from profiles.runner import Array, Arrays
+from targets.adapt import inputs_to_native
+from targets.base import CalibrationSet, ExportedModel, Scheme
+from targets.calibration import Range, check_samples, observe, ranges
+from targets.litert.io import native_io, tensor_index
+from targets.quiet import quiet
+from targets.tflite_tools import read_tflite
+
+
+def to_int8(model: ExportedModel, calibration: CalibrationSet, scheme: Scheme, out: Path) -> ExportedModel:
+    """Static int8: weights per channel and symmetric, activations asymmetric (TFLite quantization specification)."""
+    assert model.tflite is not None
+    check_samples(calibration, {spec.name: spec.shape for spec in model.inputs})
+    seen = ranges(observe(watch(model, model.tflite, calibration)), scheme.calibrator, scheme.percentile)
+    ranks = {tensor.name: len(tensor.shape) for tensor in read_tflite(model.tflite).tensors}
+    stored = {name: _as_statistics(limits, ranks[name]) for name, limits in seen.items()}
+    quantized = _apply(model.tflite, lambda worker: _static_int8(worker, scheme), stored)
+    target = out / "model.tflite"
+    target.write_bytes(quantized)
+    notes = {
+        "dialect": "TFLite int8, asymmetric activations, symmetric weights",
+        "calibrator": scheme.calibrator,
+        "calibration samples": str(len(calibration)),
+    }
+    return dataclasses.replace(
+        model,
+        tflite=target,
+        onnx=None,
+        precision="int8",
+        float_tflite=model.tflite,
+        notes={**model.notes, **notes},
+    )
+
+
+def to_fp16(model: ExportedModel, out: Path) -> ExportedModel:
+    """Weights stored in fp16; arithmetic stays fp32 unless the processor's delegate chooses otherwise."""
+    assert model.tflite is not None
+    target = out / "model.tflite"
+    target.write_bytes(_apply(model.tflite, _float_casting, None))
+    return dataclasses.replace(model, tflite=target, onnx=None, precision="fp16", float_tflite=model.tflite)
+
+
+def _as_statistics(limits: Range, rank: int) -> dict[str, Array]:
+    """A range as ai-edge-quantizer keeps it: arrays of the tensor's rank with one element; zero is always inside."""
+    low, high = limits
+    shape = (1,) * rank
+    return {"min": np.full(shape, min(low, 0.0), np.float32), "max": np.full(shape, max(high, 0.0), np.float32)}
+
+
+def _static_int8(worker: Any, scheme: Scheme) -> None:
+    from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
+
+    granularity = QuantGranularity.CHANNELWISE if scheme.per_channel else QuantGranularity.TENSORWISE
+    worker.add_static_config(".*", TFLOperationName.ALL_SUPPORTED, 8, 8, granularity)
+
+
+def _float_casting(worker: Any) -> None:
+    from ai_edge_quantizer import algorithm_manager, qtyping
+
+    config = qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+        compute_precision=qtyping.ComputePrecision.FLOAT,
+        explicit_dequantize=True,
+    )
+    key = algorithm_manager.AlgorithmName.FLOAT_CASTING
+    worker.update_quantization_recipe(".*", qtyping.TFLOperationName.ALL_SUPPORTED, config, key)
+
+
+def _apply(path: Path, configure: Callable[[Any], None], statistics: Any) -> bytes:
+    """Run the library on one file.
+
+    Raises:
+        UnsupportedError: it cannot quantize the model; its words are passed on.
+    """
+    from ai_edge_quantizer import quantizer
+
+    with quiet() as chatter:
+        try:
+            worker = quantizer.Quantizer(str(path))
+            configure(worker)
+            result = worker.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
+        except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
+            raise UnsupportedError(
+                "ai-edge-quantizer could not quantize the model", seen=f"{error} {chatter.tail(1)}".strip()
+            ) from error
+    return bytes(result.quantized_model)
+
+
+def watch(model: ExportedModel, path: Path, samples: CalibrationSet) -> Iterator[dict[str, Array]]:
+    """Run a TFLite file and yield every activation by name, sample by sample (quantized ones as real values)."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    inputs, _ = native_io(path, model.inputs, model.outputs, model.tflite_channel_last)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # keeping all tensors is what we are here for
+        interpreter = Interpreter(str(path), experimental_preserve_all_tensors=True, num_threads=1)
+    interpreter.allocate_tensors()
+    activations = {t.index for t in read_tflite(path).tensors if t.subgraph == 0 and not t.constant and t.name}
+    details = [row for row in interpreter.get_tensor_details() if row["index"] in activations]
+    for sample in samples:
+        interpreter.reset_all_variables()
+        for name, values in inputs_to_native(sample, model.inputs, inputs).items():
+            interpreter.set_tensor(tensor_index(name), values)
+        interpreter.invoke()
+        yield dict(_real_values(interpreter, details))
+
+
+def _real_values(interpreter: Any, details: list[dict[str, Any]]) -> Iterator[tuple[str, Array]]:
+    for row in details:
+        try:
+            values = interpreter.get_tensor(row["index"])
+        except ValueError:  # a tensor that the graph never computes has no data
+            continue
+        scale, zero_point = row["quantization"]
+        if scale and values.dtype in (np.int8, np.uint8, np.int16):
+            values = (values.astype(np.float32) - zero_point) * np.float32(scale)
+        if values.dtype == np.float32:
+            yield row["name"], np.array(values)

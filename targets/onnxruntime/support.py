@@ -1,0 +1,62 @@
+"""What ONNX Runtime's CPU provider will do with a model, operator by operator."""
+
+from __future__ import annotations
+
+from profiles.device import Device
+from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
+from targets.fit import weights_fit
+from targets.onnx_tools import OnnxNode, list_nodes, weights_bytes
+from targets.onnxruntime.dialect import activations_signed
+
+_COMPUTE = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU", "RNN", "Einsum"})
+_RUNS_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+
+
+def report(name: str, model: ExportedModel, device: Device, precision: str) -> SupportReport:
+    """From the graph alone, with the operator schemas of ONNX and the quantizer's own list."""
+    if model.onnx is None:
+        return SupportReport(
+            name, device.name, precision, problems=("no ONNX file of the model: start from torch or from a .onnx",)
+        )
+    rows = tuple(_row(node, device, precision) for node in list_nodes(model.onnx))
+    weights = weights_bytes(model.onnx)
+    said, problems = weights_fit(device, weights)
+    return SupportReport(name, device.name, precision, rows, problems, weights, said)
+
+
+def _row(node: OnnxNode, device: Device, precision: str) -> OpSupport:
+    problem = _unknown(node)
+    if problem:
+        return OpSupport(node.name, node.op, Verdict.UNSUPPORTED, problem)
+    note = _precision_note(node.op, device, precision)
+    return OpSupport(node.name, node.op, Verdict.FALLBACK if note else Verdict.NATIVE, note)
+
+
+def _unknown(node: OnnxNode) -> str:
+    """Why no kernel can exist for it; empty when one should."""
+    import onnx
+
+    if node.domain not in _RUNS_DOMAINS:
+        return f"domain '{node.domain}'; allowed: {', '.join(d or 'ai.onnx' for d in _RUNS_DOMAINS)}"
+    if node.domain in ("", "ai.onnx") and not onnx.defs.has(node.op):
+        return "no operator of that name in ONNX"
+    return ""
+
+
+def _precision_note(op: str, device: Device, precision: str) -> str:
+    """Why a compute operator will not run in the precision asked for; empty when it will."""
+    if op not in _COMPUTE:
+        return ""
+    if precision == "fp16" and not activations_signed(device):
+        return "x86 has no fp16 kernels: computed in fp32 between casts"
+    if precision == "int8" and op not in _quantizable():
+        return "stays in fp32: the quantizer has no int8 form of it"
+    return ""
+
+
+def _quantizable() -> frozenset[str]:
+    try:
+        from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+    except ImportError:
+        return frozenset({"Conv", "MatMul", "Gemm"})
+    return frozenset(QDQRegistry) | frozenset(QLinearOpsRegistry)

@@ -1,0 +1,76 @@
+"""Reading, naming and watching OpenVINO models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from profiles.errors import UnsupportedError
+from profiles.runner import Array, Arrays
+from targets.base import ExportedModel
+
+
+def source_file(model: ExportedModel) -> Path:
+    """The file that OpenVINO reads: its own IR after quantization, else ONNX, else TFLite."""
+    path = model.native or model.onnx or model.tflite
+    if path is None:
+        raise UnsupportedError(f"OpenVINO needs an ONNX or TFLite file of '{model.name}'", seen="neither")
+    return path
+
+
+def read(path: Path) -> Any:
+    """An ``openvino.Model``.
+
+    Raises:
+        UnsupportedError: the frontend does not know an operator; its words are passed on.
+    """
+    import openvino as ov
+
+    try:
+        return ov.Core().read_model(str(path))
+    except RuntimeError as error:
+        raise UnsupportedError(
+            f"OpenVINO could not read {path.name}", seen=_reason(str(error)), next_step="run: edgewright support MODEL"
+        ) from error
+
+
+def _reason(text: str) -> str:
+    """The line of an OpenVINO exception that a person can use."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if "not support" in line or "No conversion" in line or "failed" in line.lower()]
+    return (telling or lines or ["no reason given"])[0]
+
+
+def compile_for(model: Any, hint: str, threads: int = 1) -> Any:
+    """Compile on the CPU plugin with an explicit precision; its default may be bf16."""
+    import openvino as ov
+
+    settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+    try:
+        return ov.Core().compile_model(model, "CPU", settings)
+    except RuntimeError as error:
+        raise UnsupportedError("OpenVINO could not compile the model for the CPU", seen=_reason(str(error))) from error
+
+
+def watchable(model: Any) -> dict[str, Any]:
+    """Friendly name to node, for every node with one float output that is not a constant or plumbing."""
+    skipped = {"Parameter", "Result", "Constant", "FakeQuantize", "Convert", "ReadValue", "Assign"}
+    nodes = (node for node in model.get_ordered_ops() if node.get_type_name() not in skipped)
+    return {
+        node.get_friendly_name(): node
+        for node in nodes
+        if node.get_output_size() == 1 and node.output(0).get_element_type().is_real()
+    }
+
+
+def watch(path: Path, names: Iterable[str], samples: Iterable[Arrays]) -> Iterator[dict[str, Array]]:
+    """Run the model on the CPU in f32 and yield the named nodes' outputs, sample by sample."""
+    model = read(path)
+    nodes = watchable(model)
+    wanted = [name for name in names if name in nodes]
+    ports = {name: model.add_outputs([nodes[name].output(0)])[0] for name in wanted}
+    request = compile_for(model, "f32").create_infer_request()
+    for sample in samples:
+        request.infer(list(sample.values()))
+        yield {name: request.get_tensor(port).data.copy() for name, port in ports.items()}

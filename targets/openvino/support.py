@@ -1,0 +1,58 @@
+"""What OpenVINO's CPU plugin will do with a model, operator by operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from profiles.device import Device
+from profiles.errors import UnsupportedError
+from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
+from targets.fit import weights_fit
+from targets.openvino.models import read, source_file
+
+_PLUMBING = {"Parameter", "Result", "Constant"}
+_COMPUTE = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul", "LSTMSequence", "GRUSequence"}
+_QUANTIZABLE = _COMPUTE - {"LSTMSequence", "GRUSequence"}
+_NEEDS = {"bf16": {"avx512_bf16", "amx_bf16", "bf16"}, "fp16": {"avx512_fp16", "fp16"}}
+
+
+def report(name: str, model: ExportedModel, device: Device, precision: str) -> SupportReport:
+    """Ask the plugin itself (``query_model``), then add what the precision means for each operator."""
+    import openvino as ov
+
+    if not (model.native or model.onnx or model.tflite):
+        return SupportReport(name, device.name, precision, problems=("no ONNX or TFLite file of the model",))
+    try:
+        network = read(source_file(model))
+    except UnsupportedError as error:
+        return SupportReport(name, device.name, precision, problems=(error.seen,))
+    supported = ov.Core().query_model(network, "CPU")
+    nodes = [node for node in network.get_ordered_ops() if node.get_type_name() not in _PLUMBING]
+    rows = tuple(_row(node, supported, device, precision) for node in nodes)
+    weights = sum(_bytes(node) for node in network.get_ordered_ops() if node.get_type_name() == "Constant")
+    said, problems = weights_fit(device, weights)
+    return SupportReport(name, device.name, precision, rows, problems, weights, said)
+
+
+def _bytes(node: Any) -> int:
+    return int(node.output(0).get_tensor().byte_size) if node.output(0).get_partial_shape().is_static else 0
+
+
+def _row(node: Any, supported: dict[str, str], device: Device, precision: str) -> OpSupport:
+    name, op = node.get_friendly_name(), node.get_type_name()
+    if name not in supported:
+        return OpSupport(name, op, Verdict.UNSUPPORTED, "the CPU plugin has no kernel for it")
+    note = _precision_note(op, device, precision)
+    return OpSupport(name, op, Verdict.FALLBACK if note else Verdict.NATIVE, note)
+
+
+def _precision_note(op: str, device: Device, precision: str) -> str:
+    """Why a compute operator will not run in the precision asked for; empty when it will."""
+    if op not in _COMPUTE:
+        return ""
+    if precision == "int8" and op not in _QUANTIZABLE:
+        return "stays in fp32: NNCF does not quantize it"
+    needs = _NEEDS.get(precision, set())
+    if needs and not needs & set(device.cpu.features):
+        return f"the processor has none of {', '.join(sorted(needs))}: runs in another precision, which is read back"
+    return ""
