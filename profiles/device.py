@@ -7,7 +7,7 @@ are read from the machine that it is loaded on (``detect = true``).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,35 @@ DEVICES_DIR = Path(__file__).parent / "devices"
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 REACHES = ("local", "ssh", "qemu", "rtl", "serial")
 MEMORY_KINDS = ("ram", "flash")
+#: The names of instruction set extensions: x86 as Linux spells them, Arm A-profile, Arm M-profile.
+FEATURES = (
+    *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16"),
+    *("neon", "fp16", "dotprod", "i8mm", "bf16", "sve"),
+    *("dsp", "fpv4-sp", "fpv5", "mve"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Cpu:
-    """The processor that runs or hosts the model. ``clock`` is in Hz."""
+    """The processor that runs or hosts the model, or ``arch = "fpga"`` where there is only fabric.
+
+    ``features`` are names of :data:`FEATURES`, ``clock`` is the highest one in Hz, ``cores`` counts physical cores.
+    """
 
     arch: str
     isa: str = ""
     features: tuple[str, ...] = ()
-    cores: int = 1
+    cores: int | None = None
     clock: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """One memory. ``size`` is in bytes, ``base`` is its address where that matters."""
+    """One memory. ``size`` is in bytes, ``base`` is its address where that matters.
+
+    ``kind`` is ``ram`` for data, and ``flash`` for what holds code and constants while the model runs
+    (a prototyping board may use SRAM for that).
+    """
 
     name: str
     kind: str
@@ -44,7 +57,7 @@ class Memory:
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """How a machine shows that it is this device: its architecture and words in its model name."""
+    """How a machine shows that it is this device: its architecture, and words that its model name all contains."""
 
     arch: str = ""
     model_contains: tuple[str, ...] = ()
@@ -52,7 +65,7 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True)
 class Power:
-    """``meter`` names the meter that reads it; ``rails`` are the rail labels that count; watts and volts."""
+    """``meter`` names the meter that reads it; ``rails`` are the rail labels that count; ``tdp`` is in watts."""
 
     meter: str = ""
     rails: tuple[str, ...] = ()
@@ -73,7 +86,7 @@ class Device:
         sources: for every number, the document it came from; keys are dotted paths such as
             ``"cpu.clock"`` and ``"memory.ram.size"``.
         parameters: further numbers that one backend needs (an FPGA's array size, an emulator's
-            machine name).
+            machine name); quantities are strings with their unit.
     """
 
     name: str
@@ -107,7 +120,7 @@ def load_device(name: str, folder: Path = DEVICES_DIR) -> Device:
     """Load one profile.
 
     Raises:
-        ConfigError: no such profile, unknown key, or a value that is not allowed.
+        ConfigError: no such profile, not TOML, unknown key, or a value that is not allowed.
     """
     import tomllib
 
@@ -121,55 +134,115 @@ def load_device(name: str, folder: Path = DEVICES_DIR) -> Device:
         )
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name} is not valid TOML", seen=str(error)) from error
-    return device_from_dict(data, where=path.name)
+    device = device_from_dict(data, where=path.name)
+    if device.name != name:
+        raise ConfigError(f"{path.name} must name the device like the file", seen=repr(device.name), allowed=repr(name))
+    return device
 
 
 def device_from_dict(data: Mapping[str, Any], *, where: str) -> Device:
-    """Build a :class:`Device` from parsed TOML; quantities are strings with units."""
-    data = dict(data)
-    if data.pop("detect", False):
-        from profiles.detect import detect_hardware
+    """Build a :class:`Device` from parsed TOML; quantities are strings with units.
 
-        data = {**detect_hardware(), **data}
+    Raises:
+        ConfigError: a key is unknown or missing, or a value has the wrong type, unit or spelling.
+    """
+    data = _with_detected(data, where)
     _check_keys(data, _field_names(Device) - {"memories"} | {"memory"}, where)
-    for key in ("name", "title", "targets", "cpu"):
-        if key not in data:
-            raise ConfigError(f"{where} needs the key '{key}'")
-    memories = tuple(_memory(entry, where) for entry in data.get("memory", ()))
+    _check_complete(data, Device, where)
+    parts = {key: _table(data.get(key, {}), f"{where} [{key}]") for key in ("cpu", "identity", "power", "parameters")}
+    cpu: Cpu = _part(Cpu, parts["cpu"], f"{where} [cpu]", {"clock": "Hz"})
+    formats = _typed(data.get("formats", ("fp32",)), "tuple[str, ...]", f"{where} formats")
     return Device(
-        name=data["name"],
-        title=data["title"],
-        targets=tuple(data["targets"]),
-        cpu=_part(Cpu, data["cpu"], f"{where} [cpu]", {"clock": "Hz"}),
-        memories=memories,
-        formats=tuple(_one_of(f, PRECISIONS, f"{where} formats") for f in data.get("formats", ("fp32",))),
+        name=_typed(data["name"], "str", f"{where} name"),
+        title=_typed(data["title"], "str", f"{where} title"),
+        targets=_typed(data["targets"], "tuple[str, ...]", f"{where} targets"),
+        cpu=dataclasses.replace(cpu, features=_each(cpu.features, FEATURES, f"{where} [cpu] features")),
+        memories=_memories(data.get("memory", ()), where),
+        formats=_each(formats, PRECISIONS, f"{where} formats"),
         reach=_one_of(data.get("reach", "local"), REACHES, f"{where} reach"),
-        identity=_part(Identity, data.get("identity", {}), f"{where} [identity]", {}),
-        power=_part(Power, data.get("power", {}), f"{where} [power]", {"tdp": "W"}),
-        sources=dict(data.get("sources", {})),
-        parameters=dict(data.get("parameters", {})),
+        identity=_part(Identity, parts["identity"], f"{where} [identity]", {}),
+        power=_part(Power, parts["power"], f"{where} [power]", {"tdp": "W"}),
+        sources=_flat(_table(data.get("sources", {}), f"{where} [sources]"), f"{where} [sources]"),
+        parameters=dict(parts["parameters"]),
     )
 
 
-def _memory(entry: Mapping[str, Any], where: str) -> Memory:
-    memory: Memory = _part(Memory, entry, f"{where} [[memory]]", {"size": "B"})
-    _one_of(memory.kind, MEMORY_KINDS, f"{where} [[memory]] kind")
-    return memory
+def _with_detected(data: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """What was read from this machine, where the profile asks for it; the profile's own words win."""
+    own = dict(data)
+    if not _typed(own.pop("detect", False), "bool", f"{where} detect"):
+        return own
+    from profiles.detect import detect_hardware
+
+    merged = {**detect_hardware()}
+    for key, value in own.items():
+        both_tables = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = {**merged[key], **value} if both_tables else value
+    return merged
+
+
+def _memories(entries: Any, where: str) -> tuple[Memory, ...]:
+    if not isinstance(entries, (list, tuple)):
+        raise ConfigError(f"{where} memory has the wrong type", seen=repr(entries), allowed="[[memory]] tables")
+    tables = [_table(entry, f"{where} [[memory]]") for entry in entries]
+    memories = tuple(_part(Memory, entry, f"{where} [[memory]]", {"size": "B"}) for entry in tables)
+    for memory in memories:
+        _one_of(memory.kind, MEMORY_KINDS, f"{where} [[memory]] kind")
+    return memories
 
 
 def _part(cls: Any, entry: Mapping[str, Any], where: str, units: Mapping[str, str]) -> Any:
-    """Build one of the small dataclasses: keys checked, quantities parsed, lists frozen."""
+    """Build one of the small dataclasses: keys and types checked, quantities parsed, lists frozen."""
     _check_keys(entry, _field_names(cls), where)
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
-    for key, unit in units.items():
-        if isinstance(values.get(key), str):
-            values[key] = parse_quantity(values[key], unit, where=f"{where} {key}")
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise ConfigError(f"{where} is incomplete", seen=str(error)) from error
+    _check_complete(entry, cls, where)
+    kinds = {field.name: str(field.type) for field in dataclasses.fields(cls)}
+    values = {}
+    for key, value in entry.items():
+        if key in units:
+            values[key] = parse_quantity(value, units[key], where=f"{where} {key}")
+        else:
+            values[key] = _typed(value, kinds[key], f"{where} {key}")
+    return cls(**values)
+
+
+_TYPES: dict[str, tuple[type, str]] = {"str": (str, "a string"), "bool": (bool, "true or false")}
+
+
+def _typed(value: Any, kind: str, where: str) -> Any:
+    """The value, if it has the type that the dataclass annotates; lists of strings become tuples."""
+    if kind == "tuple[str, ...]":
+        if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        allowed = "a list of strings"
+    elif kind == "int | None":
+        if type(value) is int and value >= 0:
+            return value
+        allowed = "a whole number of at least 0"
+    else:
+        python_type, allowed = _TYPES[kind]
+        if isinstance(value, python_type):
+            return value
+    raise ConfigError(f"{where} has the wrong type", seen=repr(value), allowed=allowed)
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where} has the wrong type", seen=repr(value), allowed="a table")
+    return value
+
+
+def _flat(table: Mapping[str, Any], where: str, prefix: str = "") -> dict[str, str]:
+    """``{"cpu": {"clock": "..."}}`` as ``{"cpu.clock": "..."}``; TOML nests what is written as a dotted key."""
+    flat: dict[str, str] = {}
+    for key, value in table.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, where, f"{path}."))
+        else:
+            flat[path] = _typed(value, "str", f"{where} {path}")
+    return flat
 
 
 def _field_names(cls: Any) -> set[str]:
@@ -187,7 +260,23 @@ def _check_keys(entry: Mapping[str, Any], known: set[str], where: str) -> None:
             )
 
 
-def _one_of(value: str, allowed: tuple[str, ...], where: str) -> str:
-    if value not in allowed:
-        raise ConfigError(f"{where} has an unknown value", seen=repr(value), allowed=", ".join(allowed))
+def _check_complete(entry: Mapping[str, Any], cls: Any, where: str) -> None:
+    for field in dataclasses.fields(cls):
+        optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        if not optional and field.name not in entry:
+            raise ConfigError(f"{where} needs the key '{field.name}'", seen=", ".join(entry) or "no keys")
+
+
+def _each(values: Iterable[str], allowed: tuple[str, ...], where: str) -> tuple[str, ...]:
+    return tuple(_one_of(value, allowed, where) for value in values)
+
+
+def _one_of(value: Any, allowed: tuple[str, ...], where: str) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        raise ConfigError(
+            f"{where} has an unknown value",
+            seen=repr(value),
+            allowed=", ".join(allowed),
+            next_step=did_you_mean(value, allowed) if isinstance(value, str) else "",
+        )
     return value

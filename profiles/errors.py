@@ -90,12 +90,17 @@ class ToolCrashError(EdgewrightError):
     """A vendor tool or a child process ended in a way it should not."""
 
 
+def _kinds(root: type[EdgewrightError]) -> list[type[EdgewrightError]]:
+    """The class and all classes below it."""
+    return [root, *(kind for child in root.__subclasses__() for kind in _kinds(child))]
+
+
 def error_from_dict(data: dict[str, str]) -> EdgewrightError:
     """Rebuild an error sent by :meth:`EdgewrightError.as_dict` from another process.
 
     An unknown type becomes :class:`ToolCrashError`, so that nothing is lost.
     """
-    known = {kind.__name__: kind for kind in EdgewrightError.__subclasses__()}
+    known = {kind.__name__: kind for kind in _kinds(EdgewrightError)}
     kind = known.get(data.get("type", ""), ToolCrashError)
     return _rebuild(
         kind, data.get("wanted", ""), data.get("seen", ""), data.get("allowed", ""), data.get("next_step", "")

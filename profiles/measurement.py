@@ -70,6 +70,8 @@ class Metric:
             raise ValueError(f"a metric is finite, or unavailable with a reason; got {self.value!r}")
         if not missing and not self.method:
             raise ValueError("a metric says by which method it was obtained")
+        if self.uncertainty is not None and not (math.isfinite(self.uncertainty) and self.uncertainty >= 0):
+            raise ValueError(f"an uncertainty is finite and at least 0; got {self.uncertainty!r}")
 
     @property
     def available(self) -> bool:
@@ -125,9 +127,19 @@ def comparable(metrics: Iterable[Metric]) -> bool:
 
 
 def percentile(sorted_values: Sequence[float], percent: float) -> float:
-    """Percentile by linear interpolation between closest ranks (Hyndman & Fan 1996, type 7)."""
+    """Percentile by linear interpolation between closest ranks (Hyndman & Fan 1996, type 7).
+
+    Args:
+        sorted_values: ascending.
+        percent: from 0 to 100.
+
+    Raises:
+        ValueError: no values, or a percentage outside of 0 to 100.
+    """
     if not sorted_values:
         raise ValueError("a percentile needs at least one value")
+    if not 0 <= percent <= 100:
+        raise ValueError(f"a percentage is from 0 to 100; got {percent!r}")
     position = (len(sorted_values) - 1) * percent / 100.0
     low = math.floor(position)
     high = min(low + 1, len(sorted_values) - 1)

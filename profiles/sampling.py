@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from profiles.errors import ConfigError
+
 Call = Callable[[], object]
+
+_BLOCK_SECONDS = 0.02
+_PROGRESS_SECONDS = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +32,9 @@ class Settings:
         max_seconds: a hard end, whatever the counts say.
         warmup_seconds, max_warmup_seconds: at least, and at most.
         tolerance: warm-up is over when three block medians in a row agree within this fraction.
+
+    Raises:
+        ConfigError: a count below 1, or a time or tolerance that is negative or not finite.
     """
 
     runs: int | None = None
@@ -35,6 +44,12 @@ class Settings:
     warmup_seconds: float = 0.2
     max_warmup_seconds: float = 3.0
     tolerance: float = 0.03
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            least = 1 if name in ("runs", "min_runs") else 0
+            if value is not None and not (math.isfinite(value) and value >= least):
+                raise ConfigError(f"wanted '{name}' of a measurement", seen=f"{value:g}", allowed=f"{least} or more")
 
     def as_dict(self) -> dict[str, float | int | None]:
         """Plain data."""
@@ -61,30 +76,25 @@ class Samples:
 
 
 def sample(call: Call, settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None) -> Samples:
-    """Time ``call``. ``progress(done, total)`` is called between blocks, never inside one."""
+    """Time ``call``. ``progress(done, total)`` is called between blocks, never inside one, ten times a second at most."""
     with _no_garbage_collection():
-        once = _once(call)
-        warmed, settled = _warm_up(call, settings, once)
-        block = max(1, min(50, int(0.02 / once) if once > 0 else 50))
+        warm = _warm_up(call, settings)
+        block = _count_for(_BLOCK_SECONDS, warm.median, 50)
         wall: list[float] = []
         cpu: list[float] = []
-        start = time.perf_counter()
-        while not _enough(len(wall), time.perf_counter() - start, settings):
+        start = spoke = time.perf_counter()
+        elapsed = 0.0
+        while not _enough(len(wall), elapsed, settings) and elapsed <= settings.max_seconds:
             count = block if settings.runs is None else min(block, settings.runs - len(wall))
             walls, cpu_each = _block(call, count)
             wall += walls
             cpu.append(cpu_each)
-            progress(*_position(len(wall), time.perf_counter() - start, settings))
-            if time.perf_counter() - start > settings.max_seconds:
-                break
-        complete = _enough(len(wall), time.perf_counter() - start, settings)
-    return Samples(tuple(wall), tuple(cpu), warmed, settled, complete)
-
-
-def _once(call: Call) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+            elapsed = time.perf_counter() - start
+            if start + elapsed - spoke >= _PROGRESS_SECONDS:
+                spoke = start + elapsed
+                progress(*_position(len(wall), elapsed, settings))
+        complete = _enough(len(wall), elapsed, settings)
+    return Samples(tuple(wall), tuple(cpu), warm.runs, warm.settled, complete)
 
 
 def _block(call: Call, count: int) -> tuple[list[float], float]:
@@ -100,11 +110,21 @@ def _block(call: Call, count: int) -> tuple[list[float], float]:
     return [n * 1e-9 for n in nanoseconds], cpu * 1e-9 / count
 
 
-def _warm_up(call: Call, settings: Settings, once: float) -> tuple[int, bool]:
-    """Run blocks until three medians in a row agree; returns inferences run, and whether they did."""
-    count = max(1, min(200, int(settings.warmup_seconds / 4 / once) if once > 0 else 200))
+@dataclasses.dataclass(frozen=True)
+class _Warm:
+    runs: int
+    settled: bool
+    median: float
+
+
+def _warm_up(call: Call, settings: Settings) -> _Warm:
+    """Run blocks of about a quarter of the warm-up time until three medians in a row agree.
+
+    The first call says nothing of the later ones (it allocates, compiles, loads), so each block is sized
+    by the one before.
+    """
     medians: list[float] = []
-    done = 1
+    count, done = 1, 0
     start = time.perf_counter()
     while True:
         walls, _ = _block(call, count)
@@ -112,9 +132,15 @@ def _warm_up(call: Call, settings: Settings, once: float) -> tuple[int, bool]:
         medians.append(statistics.median(walls))
         elapsed = time.perf_counter() - start
         last = medians[-3:]
-        settled = len(last) == 3 and max(last) - min(last) <= settings.tolerance * min(last)
+        settled = len(medians) > 3 and max(last) - min(last) <= settings.tolerance * min(last)
         if (settled and elapsed >= settings.warmup_seconds) or elapsed >= settings.max_warmup_seconds:
-            return done, settled
+            return _Warm(done, settled, medians[-1])
+        count = _count_for(settings.warmup_seconds / 4, medians[-1], 200)
+
+
+def _count_for(seconds: float, each: float, most: int) -> int:
+    """How many calls of ``each`` seconds fill the time: at least 1, at most ``most``."""
+    return max(1, min(most, int(seconds / each))) if each > 0 else most
 
 
 def _enough(done: int, elapsed: float, settings: Settings) -> bool:

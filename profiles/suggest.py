@@ -11,7 +11,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
     Case is ignored, and ``-`` and ``_`` count as the same character.
     """
-    folded = {_fold(name): name for name in known}
+    folded = {_fold(name): name for name in sorted(known)}
     found = difflib.get_close_matches(_fold(word), folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else None
 

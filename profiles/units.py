@@ -73,28 +73,35 @@ def _example(unit: str) -> str:
 def format_quantity(value: float, unit: str, digits: int = 3) -> str:
     """Pretty text with a prefix: ``format_quantity(0.0051, "s") == "5.1 ms"``.
 
-    Bytes use binary prefixes, dimensionless values none, dB one decimal.
+    Bytes use binary prefixes, dimensionless values none, dB one decimal; other units stand behind the number.
+    Rounding is to ``digits`` significant digits, and never turns a value that is not 0 into 0.
     """
     if unit == "B":
-        return _prefixed(value, unit, [("Gi", 2.0**30), ("Mi", 2.0**20), ("Ki", 2.0**10), ("", 1.0)], digits)
+        return _prefixed(value, unit, [("", 1.0), ("Ki", 2.0**10), ("Mi", 2.0**20), ("Gi", 2.0**30)], digits)
     if unit in ("s", "J", "W", "Hz"):
-        steps = [("G", 1e9), ("M", 1e6), ("k", 1e3)] if unit == "Hz" else []
-        steps += [("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9)]
+        steps = [("p", 1e-12), ("n", 1e-9), ("µ", 1e-6), ("m", 1e-3), ("", 1.0)]
+        steps += [("k", 1e3), ("M", 1e6), ("G", 1e9)] if unit == "Hz" else []
         return _prefixed(value, unit, steps, digits)
     if unit == "dB":
         return f"{value:.1f} dB"
-    return f"{int(value):,}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.{digits + 1}g}"
+    number = f"{int(value):,}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.{digits + 1}g}"
+    return number if unit == "1" else f"{number} {unit}"
 
 
 def _prefixed(value: float, unit: str, steps: list[tuple[str, float]], digits: int) -> str:
-    for prefix, factor in steps:
-        if abs(value) >= factor:
-            return f"{_significant(value / factor, digits)} {prefix}{unit}"
-    prefix, factor = steps[-1]
-    return f"{_significant(value / factor, digits)} {prefix}{unit}" if value else f"0 {unit}"
+    """The number in front of the largest prefix that leaves at least 1 after rounding, so never "1000 ms"."""
+    if not value:
+        return f"0 {unit}"
+    fitting = [step for step in steps if abs(_rounded(value / step[1], digits)) >= 1] or steps[:1]
+    prefix, factor = fitting[-1]
+    return f"{_significant(value / factor, digits)} {prefix}{unit}"
+
+
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits - 1}e}")
 
 
 def _significant(value: float, digits: int) -> str:
-    whole = len(str(int(abs(value))))
-    text = f"{value:.{max(digits - whole, 0)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    """At most ``digits`` significant digits, but all of those in front of the decimal point."""
+    number = _rounded(value, digits)
+    return f"{value:.0f}" if abs(number) >= 10.0**digits else f"{number:.{digits}g}"

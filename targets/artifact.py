@@ -2,22 +2,40 @@
 
 ``manifest.json`` holds the schema version, the SHA-256 of every file, inputs and outputs with their
 quantization parameters, tool versions, what the build was made from, and how far outputs may differ
-from ``golden.npz``. ``profile.json`` is the one file outside the hashes: it records measurements.
+from ``golden.npz``. ``profile.json`` is the one file outside the hashes: it records measurements. The
+manifest's last entry, ``sha256``, is over the rest of it, so that no byte of a bundle can change unseen.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from profiles.errors import ConfigError, OutputError, VerificationError
+from profiles.errors import ConfigError, VerificationError
 from targets.base import Compiled, TensorSpec
+from targets.files import output_error, publish, write_bytes, write_json
+
+__all__ = [
+    "GOLDEN",
+    "LAYERS",
+    "MANIFEST",
+    "PROFILE",
+    "SCHEMA",
+    "Artifact",
+    "load_artifact",
+    "output_error",
+    "publish",
+    "sha256",
+    "verify_files",
+    "write_bytes",
+    "write_json",
+    "write_manifest",
+]
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -73,13 +91,23 @@ def sha256(path: Path) -> str:
 
 def write_manifest(artifact: Artifact) -> Artifact:
     """Hash all files below the folder and write ``manifest.json``; returns the artifact with its hashes."""
-    names = sorted(
-        path.relative_to(artifact.folder).as_posix() for path in artifact.folder.rglob("*") if path.is_file()
-    )
-    files = {name: sha256(artifact.folder / name) for name in names if name not in (MANIFEST, PROFILE)}
+    files = {name: sha256(artifact.folder / name) for name in _hashed_names(artifact.folder)}
     done = dataclasses.replace(artifact, files=files)
-    write_json(artifact.folder / MANIFEST, _manifest(done))
+    body = json.loads(json.dumps(_manifest(done), allow_nan=False))
+    write_json(artifact.folder / MANIFEST, {**body, "sha256": _digest(body)})
     return done
+
+
+def _hashed_names(folder: Path) -> list[str]:
+    """All files of a bundle but the two that are not hashed, and what a killed writer of those two left."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    free = [pattern for name in (MANIFEST, PROFILE) for pattern in (name, f".{name}.*.tmp")]
+    return [name for name in names if not any(fnmatch.fnmatchcase(name, pattern) for pattern in free)]
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def _manifest(artifact: Artifact) -> dict[str, Any]:
@@ -118,18 +146,20 @@ def load_artifact(folder: Path, *, verify: bool = True) -> Artifact:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         artifact = _from_manifest(folder, data)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise VerificationError(
-            f"{path} is damaged", seen=f"{type(error).__name__}: {error}", next_step="build the bundle again"
+            f"{path} is damaged", seen=f"{type(error).__name__}: {error}", next_step=_AGAIN
         ) from error
     if verify:
         verify_files(artifact)
     return artifact
 
 
-def _from_manifest(folder: Path, data: Mapping[str, Any]) -> Artifact:
+def _from_manifest(folder: Path, data: dict[str, Any]) -> Artifact:
     if data["schema"] != SCHEMA:
         raise ConfigError(f"{folder} has a manifest of another schema", seen=str(data["schema"]), allowed=str(SCHEMA))
+    if data.pop("sha256") != _digest(data):
+        raise ValueError("it was changed after it was written")
     compiled = Compiled(
         tuple(data["model_files"]),
         tuple(TensorSpec.from_dict(spec) for spec in data["inputs"]),
@@ -137,8 +167,12 @@ def _from_manifest(folder: Path, data: Mapping[str, Any]) -> Artifact:
         data["options"],
         data["unreproducible"],
     )
-    parts = {key: data[key] for key in ("device", "target", "precision", "files", "tools", "model", "build", "golden")}
-    return Artifact(folder=folder, compiled=compiled, **parts)
+    objects = {key: data[key] for key in ("device", "files", "tools", "model", "build", "golden", "options")}
+    wrong = [key for key, value in objects.items() if not isinstance(value, dict)]
+    if wrong:
+        raise TypeError(f"{', '.join(wrong)} must be an object")
+    del objects["options"]
+    return Artifact(folder=folder, target=data["target"], precision=data["precision"], compiled=compiled, **objects)
 
 
 def verify_files(artifact: Artifact) -> None:
@@ -148,75 +182,29 @@ def verify_files(artifact: Artifact) -> None:
         VerificationError: naming the first file that differs.
     """
     for name, digest in artifact.files.items():
-        path = artifact.folder / name
-        if not _inside(artifact.folder, name):
-            raise VerificationError("a bundle holds only files below its own folder", seen=name)
-        if not path.is_file():
-            raise VerificationError(f"wanted the file {name} of the bundle", seen="it is missing", next_step=_AGAIN)
-        if sha256(path) != digest:
-            raise VerificationError(
-                f"{name} differs from its manifest",
-                seen=f"sha256 {sha256(path)[:16]}…",
-                allowed=f"sha256 {digest[:16]}…",
-                next_step=_AGAIN,
-            )
+        _verify_file(artifact.folder, name, digest)
+    strangers = [name for name in _hashed_names(artifact.folder) if name not in artifact.files]
+    strangers += [name for name in artifact.compiled.files if name not in artifact.files]
+    if strangers:
+        raise VerificationError(
+            "a bundle holds only the files of its manifest", seen=", ".join(strangers), next_step=_AGAIN
+        )
+
+
+def _verify_file(folder: Path, name: str, digest: str) -> None:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise VerificationError("a bundle holds only files below its own folder", seen=name)
+    if not path.is_file():
+        raise VerificationError(f"wanted the file {name} of the bundle", seen="it is missing", next_step=_AGAIN)
+    seen = sha256(path)
+    if seen != digest:
+        raise VerificationError(
+            f"{name} differs from its manifest",
+            seen=f"sha256 {seen[:16]}…",
+            allowed=f"sha256 {digest[:16]}…",
+            next_step=_AGAIN,
+        )
 
 
 _AGAIN = "build or copy the bundle again"
-
-
-def _inside(folder: Path, name: str) -> bool:
-    return (folder / name).resolve().is_relative_to(folder.resolve())
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON through a temporary file, so that readers see the old or the new text, never half of one."""
-    write_bytes(path, (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Atomic write.
-
-    Raises:
-        OutputError: the folder cannot be written, or the disk is full.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
-        raise output_error(path, error) from error
-
-
-def output_error(path: Path, error: OSError) -> OutputError:
-    """The operating system's refusal in our words."""
-    return OutputError(
-        f"cannot write {path}",
-        seen=error.strerror or str(error),
-        next_step="free some space, or choose another folder with --out",
-    )
-
-
-def publish(staging: Path, final: Path) -> None:
-    """Put a finished folder in its place: readers find the old bundle, the new one, or (for an instant) none.
-
-    Raises:
-        OutputError: the place cannot be written.
-    """
-    retired = final.with_name(f".{final.name}.{os.getpid()}.old")
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        if final.exists() or final.is_symlink():
-            final.rename(retired)
-        staging.rename(final)
-    except OSError as error:
-        if retired.exists() and not final.exists():
-            retired.rename(final)
-        raise output_error(final, error) from error
-    finally:
-        shutil.rmtree(retired, ignore_errors=True)

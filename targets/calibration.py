@@ -9,6 +9,9 @@ real range ``(low, high)``; the backend turns it into scale and zero point in it
   values' histogram and its quantized version (Migacz 2017, GTC S7310).
 - ``mse``: the clipping with the least mean squared quantization error (Banner et al. 2019,
   section 3), minimised on the histogram.
+
+The last two keep zero inside, as any affine quantization must; the first two give what was seen, which
+may be a single value or lie on one side of zero. The losses are in ``targets/histogram.py``.
 """
 
 from __future__ import annotations
@@ -21,60 +24,12 @@ import numpy as np
 from profiles.errors import ConfigError, DataError
 from profiles.runner import Array, Arrays
 from profiles.suggest import did_you_mean
+from targets.histogram import Histogram, Range, divergence, squared_error
 
-BINS = 2048
-LEVELS = 256
-Range = tuple[float, float]
+Loss = Callable[[Histogram, Range], float]
 
-
-class Histogram:
-    """Counts of all values seen, on a fixed number of bins that grows by merging pairs.
-
-    The range starts at the first batch and doubles when a value falls outside, so memory is
-    constant and every value is counted exactly once.
-    """
-
-    def __init__(self, bins: int = BINS) -> None:
-        self.counts = np.zeros(bins, dtype=np.int64)
-        self.low = 0.0
-        self.high = 0.0
-        self.seen_low = np.inf
-        self.seen_high = -np.inf
-
-    @property
-    def width(self) -> float:
-        """Of one bin, in the tensor's real unit."""
-        return (self.high - self.low) / len(self.counts)
-
-    def add(self, values: Array) -> None:
-        """Count all elements of ``values``, of any shape; they must be finite."""
-        low, high = float(values.min()), float(values.max())
-        if self.seen_low > self.seen_high:
-            middle, half = (low + high) / 2, max((high - low) / 2, 1e-12, abs(low) * 1e-6, abs(high) * 1e-6)
-            self.low, self.high = middle - half, middle + half
-        self.seen_low, self.seen_high = min(self.seen_low, low), max(self.seen_high, high)
-        while low < self.low:
-            self._double(downwards=True)
-        while high > self.high:
-            self._double(downwards=False)
-        counts, _ = np.histogram(values, bins=len(self.counts), range=(self.low, self.high))
-        self.counts += counts
-
-    def _double(self, *, downwards: bool) -> None:
-        bins = len(self.counts)
-        merged = self.counts.reshape(bins // 2, 2).sum(axis=1)
-        self.counts = np.zeros(bins, dtype=np.int64)
-        span = self.high - self.low
-        if downwards:
-            self.counts[bins // 2 :] = merged
-            self.low -= span
-        else:
-            self.counts[: bins // 2] = merged
-            self.high += span
-
-    def centres(self) -> Array:
-        """Middle of each bin, shape (bins,)."""
-        return self.low + (np.arange(len(self.counts)) + 0.5) * self.width
+#: Shares of the seen range that are tried: finely near the whole, down to an outlier 64 times the rest.
+_SHARES = np.concatenate([np.linspace(1.0, 0.5, 40, endpoint=False), np.geomspace(0.5, 1 / 64, 40)])
 
 
 def minmax_range(histogram: Histogram, percentile: float = 100.0) -> Range:
@@ -84,68 +39,36 @@ def minmax_range(histogram: Histogram, percentile: float = 100.0) -> Range:
 
 def percentile_range(histogram: Histogram, percentile: float = 99.99) -> Range:
     """The range that holds ``percentile`` percent of the values, the rest cut evenly at both ends."""
-    tail = (1 - percentile / 100) / 2
-    share = np.cumsum(histogram.counts) / histogram.counts.sum()
-    first = int(np.searchsorted(share, tail, side="right"))
-    last = int(np.searchsorted(share, 1 - tail, side="left"))
-    low = histogram.low + first * histogram.width
-    high = histogram.low + (min(last, len(histogram.counts) - 1) + 1) * histogram.width
-    return max(low, histogram.seen_low), min(high, histogram.seen_high)
+    tail = (1 - percentile / 100) / 2 * histogram.total
+    below = np.cumsum(histogram.counts_with_zeros())
+    first = int(np.searchsorted(below, tail, side="right"))
+    last = int(np.searchsorted(below, histogram.total - tail, side="left"))
+    edges = histogram.edges()
+    return max(float(edges[first]), histogram.seen_low), min(float(edges[last + 1]), histogram.seen_high)
 
 
 def entropy_range(histogram: Histogram, percentile: float = 100.0) -> Range:
     """The clipping with the least Kullback-Leibler divergence from the histogram."""
-    return _best_clipping(histogram, _divergence)
+    return _best_clipping(histogram, divergence)
 
 
 def mse_range(histogram: Histogram, percentile: float = 100.0) -> Range:
     """The clipping with the least mean squared quantization error."""
-    return _best_clipping(histogram, _squared_error)
+    return _best_clipping(histogram, squared_error)
 
 
-def _best_clipping(histogram: Histogram, loss: Callable[[Histogram, Range], float]) -> Range:
-    """Shrink the seen range towards zero in 128 steps and keep the best; zero always stays inside."""
+def _best_clipping(histogram: Histogram, loss: Loss) -> Range:
+    """Clip by magnitude first, then move each end alone; zero always stays inside, the widest wins a draw."""
     low, high = min(histogram.seen_low, 0.0), max(histogram.seen_high, 0.0)
-    candidates = [(low * share, high * share) for share in np.linspace(1.0, 0.05, 128)]
-    return min(candidates, key=lambda candidate: loss(histogram, candidate))
+    reach = max(-low, high)
+    best = _least(histogram, loss, [(max(low, -reach * share), min(high, reach * share)) for share in _SHARES])
+    best = _least(histogram, loss, [(low * share, best[1]) for share in _SHARES] + [best])
+    return _least(histogram, loss, [(best[0], high * share) for share in _SHARES] + [best])
 
 
-def _quantized(values: Array, limits: Range) -> Array:
-    """Values after an 8-bit affine round trip over ``limits`` (Jacob et al. 2018, equation 1)."""
-    low, high = limits
-    scale = (high - low) / (LEVELS - 1) or 1.0
-    zero_point = np.round(-low / scale)
-    steps = np.clip(np.round(values / scale) + zero_point, 0, LEVELS - 1)
-    return (steps - zero_point) * scale
-
-
-def _squared_error(histogram: Histogram, limits: Range) -> float:
-    centres = histogram.centres()
-    return float(np.sum(histogram.counts * (centres - _quantized(centres, limits)) ** 2))
-
-
-def _divergence(histogram: Histogram, limits: Range) -> float:
-    """KL divergence of the clipped histogram from its version with 256 levels (Migacz 2017)."""
-    centres = histogram.centres()
-    inside = (centres >= limits[0]) & (centres <= limits[1])
-    clipped = histogram.counts[inside].astype(np.float64)
-    if not clipped.sum():
-        return float("inf")
-    clipped[0] += histogram.counts[centres < limits[0]].sum()
-    clipped[-1] += histogram.counts[centres > limits[1]].sum()
-    level = np.unique(_quantized(centres[inside], limits), return_inverse=True)[1]
-    original = histogram.counts[inside].astype(np.float64)
-    occupied = original > 0
-    total = np.bincount(level, weights=original)
-    filled = np.bincount(level, weights=occupied)
-    spread = np.where(occupied, (total / np.maximum(filled, 1))[level], 0.0)
-    return _kl(clipped / clipped.sum(), spread / max(spread.sum(), 1e-300))
-
-
-def _kl(p: Array, q: Array) -> float:
-    """Kullback-Leibler divergence in nats; bins where q is empty count against a floor of 1e-10."""
-    used = p > 0
-    return float(np.sum(p[used] * np.log(p[used] / np.maximum(q[used], 1e-10))))
+def _least(histogram: Histogram, loss: Loss, candidates: Iterable[Range]) -> Range:
+    low, high = min(candidates, key=lambda candidate: loss(histogram, candidate))
+    return float(low), float(high)
 
 
 CALIBRATORS: Mapping[str, Callable[[Histogram, float], Range]] = {
@@ -175,13 +98,21 @@ def observe(samples: Iterable[Mapping[str, Array]]) -> dict[str, Histogram]:
 
 
 def ranges(histograms: Mapping[str, Histogram], calibrator: str, percentile: float = 99.99) -> dict[str, Range]:
-    """The range of every tensor by one of :data:`CALIBRATORS`."""
+    """The range of every tensor by one of :data:`CALIBRATORS`.
+
+    Raises:
+        ConfigError: no such calibrator, or a percentile that leaves nothing.
+    """
     if calibrator not in CALIBRATORS:
         raise ConfigError(
             "unknown calibrator",
             seen=repr(calibrator),
             allowed=", ".join(CALIBRATORS),
             next_step=did_you_mean(calibrator, CALIBRATORS),
+        )
+    if not 50 < percentile <= 100:
+        raise ConfigError(
+            "a percentile calibrator needs a percentile", seen=f"{percentile:g}", allowed="above 50, at most 100"
         )
     return {name: CALIBRATORS[calibrator](histogram, percentile) for name, histogram in histograms.items()}
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from profiles.errors import MissingToolError, ToolCrashError, error_from_dict
+from profiles.errors import EdgewrightError, MissingToolError, ToolCrashError, error_from_dict
 
 Event = dict[str, Any]
 
@@ -69,6 +70,7 @@ def converse(
     env: Mapping[str, str] | None = None,
     timeout: float = 3600.0,
     feed: Callable[[IO[bytes]], None] | None = None,
+    explain: Callable[[int, str], EdgewrightError | None] = lambda status, stderr: None,
 ) -> Event:
     """Run a worker that speaks JSON lines on standard output, and return its ``result`` event.
 
@@ -82,22 +84,17 @@ def converse(
         env: variables to add.
         timeout: seconds until the worker is killed.
         feed: writes to the worker's standard input before events are read.
+        explain: turns the exit status and the last lines of standard error of a worker that ended
+            without a result into a better error than "it died", or returns None.
 
     Raises:
         EdgewrightError: what the worker reported, as the class it named.
         ToolCrashError: it died without a word: the last lines of its standard error are in the message.
         MissingToolError: the program is not installed.
     """
-    try:
-        process = subprocess.Popen(
-            list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment(env)
-        )
-    except FileNotFoundError as error:
-        raise MissingToolError(
-            f"wanted to run {argv[0]}", seen="it is not installed", next_step="run: edgewright doctor"
-        ) from error
-    with process, _killed_after(process, timeout) as expired:
-        tail = _Tail(process.stderr)
+    process = _start(argv, env)
+    tail = _Tail(process.stderr)
+    with _killed_after(process, timeout) as expired:
         try:
             if feed is not None:
                 _feed(process, feed)
@@ -105,15 +102,39 @@ def converse(
         except BaseException:
             process.kill()
             raise
-        if process.stdin is not None:
+        finally:
             _close(process.stdin)
-        status = process.wait()
-        tail.join()
+            status = _end(process)
+    tail.join()
     if final is None:
-        raise _crash(argv, status, tail.text(), timeout if expired.is_set() else None)
+        reason = None if expired.is_set() else explain(status, tail.text())
+        raise reason or _crash(argv, status, tail.text(), timeout if expired.is_set() else None)
     if final["event"] == "error":
         raise error_from_dict(final)
     return final
+
+
+def _start(argv: Sequence[str], env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+    """Start a worker in a session of its own, so that whatever its libraries start can be ended with it."""
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(
+            list(argv), stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(env), start_new_session=True
+        )
+    except FileNotFoundError as error:
+        raise MissingToolError(
+            f"wanted to run {argv[0]}", seen="it is not installed", next_step="run: edgewright doctor"
+        ) from error
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the worker, end what it left running in its session, and return its exit status."""
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # not reaped yet: its number cannot be another's
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    status = process.wait()
+    _close(process.stdout)
+    return status
 
 
 def _feed(process: subprocess.Popen[bytes], feed: Callable[[IO[bytes]], None]) -> None:
@@ -123,7 +144,9 @@ def _feed(process: subprocess.Popen[bytes], feed: Callable[[IO[bytes]], None]) -
         process.stdin.flush()
 
 
-def _close(stream: IO[bytes]) -> None:
+def _close(stream: IO[bytes] | None) -> None:
+    if stream is None:
+        return
     with contextlib.suppress(BrokenPipeError):  # the worker has ended already
         stream.close()
 
@@ -156,6 +179,7 @@ class _Tail:
 
     def __init__(self, stream: IO[bytes] | None) -> None:
         self.lines: list[str] = []
+        self.stream = stream
         self.thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
         self.thread.start()
 
@@ -166,6 +190,8 @@ class _Tail:
     def join(self) -> None:
         """Wait for the stream's end."""
         self.thread.join(timeout=5)
+        if not self.thread.is_alive():
+            _close(self.stream)
 
     def text(self) -> str:
         """The last lines."""

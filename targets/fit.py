@@ -8,7 +8,8 @@ from profiles.units import format_quantity
 
 def weights_fit(device: Device, weights_bytes: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Sentences on what fits, and sentences on what does not."""
-    said, problems = [], []
+    said: list[str] = []
+    problems: list[str] = []
     for kind in ("ram", "flash"):
         size = device.memory(kind)
         if size is None:

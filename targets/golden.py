@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from profiles.errors import VerificationError
 from profiles.runner import Array, Arrays
+from targets.artifact import output_error
 
 #: Largest difference between two machines' outputs that is still the same computation, as a share
 #: of the output's largest magnitude; for int8 in quantization steps on top.
@@ -41,14 +43,35 @@ class Golden:
 
 
 def save_golden(path: Path, golden: Golden) -> None:
-    """Write ``golden.npz``: equal arrays give equal bytes."""
+    """Write ``golden.npz``: equal arrays give equal bytes.
+
+    Raises:
+        OutputError: the place cannot be written, or the disk is full.
+    """
     groups = {"input": golden.inputs, "output": golden.outputs, "float": golden.reference}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for group, arrays in groups.items():
-            for name, values in arrays.items():
+    save_arrays(path, {f"{group}/{name}": stack for group, arrays in groups.items() for name, stack in arrays.items()})
+
+
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Write an ``.npz`` with entries in order of their names, of any spelling, undated and not compressed.
+
+    Compressed bytes would depend on the version of zlib, and activations hardly get smaller.
+
+    Raises:
+        OutputError: the place cannot be written, or the disk is full.
+    """
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            for name in sorted(arrays):
                 buffer = io.BytesIO()
-                np.save(buffer, np.ascontiguousarray(values), allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"{group}/{name}.npy"), buffer.getvalue())
+                np.save(buffer, np.asarray(arrays[name], order="C"), allow_pickle=False)
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue())
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+#: What numpy and zipfile raise on damaged archives.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, zlib.error)
 
 
 def load_golden(path: Path) -> Golden:
@@ -63,7 +86,7 @@ def load_golden(path: Path) -> Golden:
             for key in archive.files:
                 group, name = key.split("/", 1)
                 groups[group][name] = archive[key]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (*_DAMAGE, zipfile.BadZipFile) as error:
         raise VerificationError(
             f"wanted golden samples in {path.name}", seen=str(error), next_step="build the bundle again"
         ) from error
@@ -74,9 +97,18 @@ def tolerances(outputs: Arrays, precision: str) -> dict[str, float]:
     """Per output, how far another machine's result may lie from the recorded one.
 
     In the output's own unit: quantization steps for integer outputs, real values otherwise.
+
+    Raises:
+        VerificationError: an output holds NaN or infinity, with which nothing can be compared.
     """
     allowed = {}
     for name, values in outputs.items():
+        if not np.isfinite(values).all():
+            raise VerificationError(
+                f"output '{name}' must be finite on the golden inputs",
+                seen="NaN" if np.isnan(values).any() else "infinity",
+                next_step="look for NaN in the weights and for overflows; run: edgewright diff BUNDLE",
+            )
         if np.issubdtype(values.dtype, np.integer):
             allowed[name] = _STEPS
         else:
@@ -104,11 +136,11 @@ def check_golden(outputs: Arrays, expected: Arrays, allowed: Mapping[str, float]
     """
     errors = largest_error(outputs, expected)
     for name, error in errors.items():
-        if not error <= allowed[name]:
+        if not error <= allowed.get(name, 0.0):
             raise VerificationError(
                 f"{where}: output '{name}' must equal the golden one",
                 seen=f"largest difference {error:.4g}",
-                allowed=f"at most {allowed[name]:.4g}",
+                allowed=f"at most {allowed.get(name, 0.0):.4g}",
                 next_step="run: edgewright diff BUNDLE, and compare the tool versions in manifest.json",
             )
     return max(errors.values(), default=0.0)

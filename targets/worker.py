@@ -56,6 +56,11 @@ def open_runner(artifact: Artifact) -> Runner:
     return runner
 
 
+def save_stacks(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write stacked arrays as ``.npz``; names may hold any character that zip takes."""
+    np.savez(path, allow_pickle=False, **arrays)
+
+
 def run_stack(runner: Runner, inputs: Mapping[str, Array], say: Say) -> dict[str, Array]:
     """One inference per entry of the stacks' first axis; outputs are stacked the same way."""
     total = len(next(iter(inputs.values())))
@@ -75,7 +80,7 @@ def do_run(request: Request, say: Say) -> dict[str, Any]:
     with open_runner(artifact) as runner:
         outputs = run_stack(runner, inputs, say)
         counters = runner.counters() if request.get("counters") else None
-    np.savez(request["outputs"], **outputs)
+    save_stacks(Path(request["outputs"]), outputs)
     return {"executed": dict(counters.executed), "facts": dict(counters.facts)} if counters else {}
 
 
@@ -85,7 +90,8 @@ def do_verify(request: Request, say: Say) -> dict[str, Any]:
     golden = load_golden(artifact.folder / GOLDEN)
     with open_runner(artifact) as runner:
         outputs = run_stack(runner, golden.inputs, say)
-    return {"golden_error": check_golden(outputs, golden.outputs, artifact.golden["tolerance"], "on this machine")}
+    where = request.get("where", "on this machine")
+    return {"golden_error": check_golden(outputs, golden.outputs, artifact.golden["tolerance"], where)}
 
 
 def do_profile(request: Request, say: Say) -> dict[str, Any]:
@@ -107,17 +113,18 @@ def do_profile(request: Request, say: Say) -> dict[str, Any]:
     return {"profile": profile.as_dict()}
 
 
-ACTIONS: Mapping[str, Callable[[Request, Say], dict[str, Any]]] = {
+Actions = Mapping[str, Callable[[Request, Say], "dict[str, Any]"]]
+ACTIONS: Actions = {
     "run": do_run,
     "verify": do_verify,
     "profile": do_profile,
 }
 
 
-def serve(request: Request, say: Say) -> int:
+def serve(request: Request, say: Say, actions: Actions = ACTIONS) -> int:
     """Carry out one request; errors become an ``error`` event."""
     try:
-        answer = ACTIONS[request["action"]](request, say)
+        answer = actions[request["action"]](request, say)
     except EdgewrightError as error:
         say({"event": "error", **error.as_dict()})
         return 1
@@ -142,7 +149,7 @@ def end_with_parent(stream: TextIO) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, actions: Actions = ACTIONS) -> int:
     """Entry point: the request is the first argument."""
     request = json.loads((sys.argv[1:] if argv is None else argv)[0])
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -154,7 +161,7 @@ def main(argv: list[str] | None = None) -> int:
         channel.write(json.dumps(event) + "\n")
         channel.flush()
 
-    return serve(request, say)
+    return serve(request, say, actions)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,18 @@ from profiles.measurement import Kind, Metric, unavailable
 from profiles.runner import LayerCounters
 
 COMPUTE_OPS = frozenset(
-    "CONV_2D DEPTHWISE_CONV_2D TRANSPOSE_CONV CONV_3D FULLY_CONNECTED BATCH_MATMUL UNIDIRECTIONAL_SEQUENCE_LSTM "
-    "BIDIRECTIONAL_SEQUENCE_LSTM LSTM SVDF".split()
+    [
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "TRANSPOSE_CONV",
+        "CONV_3D",
+        "FULLY_CONNECTED",
+        "BATCH_MATMUL",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "LSTM",
+        "SVDF",
+    ]
 )
 _METHOD = "the operator alone in a model of its own, wall clock, median; fusion with neighbours is not seen"
 _PRECISIONS = {
@@ -71,7 +81,7 @@ def _load(path: Path) -> Any:
 
 def _op_name(model: Any, operator: Any) -> str:
     code = model.operatorCodes[operator.opcodeIndex]
-    return _NAMES.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
+    return str(_NAMES.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM"))
 
 
 def _layer_name(model: Any, operator: Any, number: int) -> str:

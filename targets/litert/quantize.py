@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from profiles.errors import UnsupportedError
-from profiles.runner import Array, Arrays
+from profiles.runner import Array
 from targets.adapt import inputs_to_native
 from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import Range, check_samples, observe, ranges

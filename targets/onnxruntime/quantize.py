@@ -79,7 +79,7 @@ def _write_ranges(prepared: Path, calibration: CalibrationSet, scheme: Scheme, c
 
     names = float_tensors(onnx.load(str(prepared)))
     seen = ranges(observe(watch(prepared, names, calibration)), scheme.calibrator, scheme.percentile)
-    data = {name: (np.float32([low]), np.float32([high])) for name, (low, high) in seen.items()}
+    data = {name: (np.array([low], np.float32), np.array([high], np.float32)) for name, (low, high) in seen.items()}
     save_tensors_data(TensorsData(CalibrationMethod.MinMax, data), cache)
 
 

@@ -19,9 +19,29 @@ from targets.base import Compiled
 
 #: Operators that hold a network's arithmetic, as the profiler names them after fusion.
 COMPUTE_OPS = frozenset(
-    "Conv FusedConv ConvTranspose ConvInteger QLinearConv NhwcFusedConv MatMul FusedMatMul Gemm FusedGemm QGemm "
-    "MatMulInteger MatMulIntegerToFloat QLinearMatMul DynamicQuantizeMatMul LSTM GRU RNN Attention "
-    "MultiHeadAttention QAttention".split()
+    [
+        "Conv",
+        "FusedConv",
+        "ConvTranspose",
+        "ConvInteger",
+        "QLinearConv",
+        "NhwcFusedConv",
+        "MatMul",
+        "FusedMatMul",
+        "Gemm",
+        "FusedGemm",
+        "QGemm",
+        "MatMulInteger",
+        "MatMulIntegerToFloat",
+        "QLinearMatMul",
+        "DynamicQuantizeMatMul",
+        "LSTM",
+        "GRU",
+        "RNN",
+        "Attention",
+        "MultiHeadAttention",
+        "QAttention",
+    ]
 )
 _PRECISIONS = {
     "float": "fp32",
@@ -128,7 +148,7 @@ def _precision(args: Mapping[str, Any]) -> str:
     """Of a node's first input, which is its activation."""
     for shape in args.get("input_type_shape", ()):
         for dtype in shape:
-            return _PRECISIONS.get(dtype, dtype)
+            return str(_PRECISIONS.get(dtype, dtype))
     return ""
 
 

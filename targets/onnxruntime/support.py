@@ -5,7 +5,7 @@ from __future__ import annotations
 from profiles.device import Device
 from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
 from targets.fit import weights_fit
-from targets.onnx_tools import OnnxNode, list_nodes, weights_bytes
+from targets.onnx_tools import OnnxNode, list_nodes, load_onnx, weights_bytes
 from targets.onnxruntime.dialect import activations_signed
 
 _COMPUTE = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU", "RNN", "Einsum"})
@@ -18,8 +18,9 @@ def report(name: str, model: ExportedModel, device: Device, precision: str) -> S
         return SupportReport(
             name, device.name, precision, problems=("no ONNX file of the model: start from torch or from a .onnx",)
         )
-    rows = tuple(_row(node, device, precision) for node in list_nodes(model.onnx))
-    weights = weights_bytes(model.onnx)
+    graph = load_onnx(model.onnx)
+    rows = tuple(_row(node, device, precision) for node in list_nodes(graph))
+    weights = weights_bytes(graph)
     said, problems = weights_fit(device, weights)
     return SupportReport(name, device.name, precision, rows, problems, weights, said)
 

@@ -35,7 +35,7 @@ def report(name: str, model: ExportedModel, device: Device, precision: str) -> S
 
 
 def _bytes(node: Any) -> int:
-    return int(node.output(0).get_tensor().byte_size) if node.output(0).get_partial_shape().is_static else 0
+    return int(node.get_byte_size())
 
 
 def _row(node: Any, supported: dict[str, str], device: Device, precision: str) -> OpSupport:

@@ -1,0 +1,85 @@
+"""Run, verify and measure a bundle in a process of its own, here or on another machine."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from profiles.device import Identity
+from profiles.machine import MachineState, matches
+from profiles.profiler import Profile
+from profiles.runner import Array, Arrays
+from profiles.sampling import Settings
+from targets import execute, remote
+from targets.artifact import Artifact
+from targets.execute import Event
+from targets.worker import save_stacks
+
+Progress = Callable[[int, int], None]
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def _no_progress(done: int, total: int) -> None:
+    pass
+
+
+def ask_worker(
+    folder: Path, request: Mapping[str, Any], *, via: str = "", python: str = "", progress: Progress = _no_progress
+) -> Event:
+    """One request to a worker: a child process here, or one on ``via`` (``ssh://user@host:port``).
+
+    Raises:
+        EdgewrightError: as the worker reports it, or when it cannot be reached or dies.
+    """
+
+    def on_event(event: Event) -> None:
+        if event["event"] == "progress":
+            progress(int(event["done"]), int(event["total"]))
+
+    if via:
+        asked = {**request, "bundle": str(folder)}
+        return remote.converse(via, folder, asked, on_event, python=python or "python3")
+    argv = execute.python_argv("targets.worker", json.dumps({**request, "bundle": str(folder)}))
+    return execute.converse(argv, on_event, env=_ONE_THREAD)
+
+
+def run_bundle(folder: Path, inputs: Arrays, progress: Progress = _no_progress) -> tuple[dict[str, Array], Event]:
+    """Outputs for stacked native inputs, and the worker's other findings (``executed``, ``facts``)."""
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as scratch:
+        given, got = Path(scratch) / "inputs.npz", Path(scratch) / "outputs.npz"
+        save_stacks(given, dict(inputs))
+        event = ask_worker(folder, {"action": "run", "inputs": str(given), "outputs": str(got)}, progress=progress)
+        with np.load(got, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}, event
+
+
+def verify_bundle(artifact: Artifact, *, via: str = "", python: str = "") -> float:
+    """The largest error of the golden outputs on that machine; raises VerificationError beyond the tolerance."""
+    event = ask_worker(artifact.folder, {"action": "verify"}, via=via, python=python)
+    return float(event["golden_error"])
+
+
+def profile_bundle(
+    artifact: Artifact, settings: Settings, *, via: str = "", python: str = "", progress: Progress = _no_progress
+) -> Profile:
+    """Measure a bundle. On a machine that is not its device, every figure becomes a stand-in that names the machine."""
+    request = {"action": "profile", "settings": settings.as_dict()}
+    event = ask_worker(artifact.folder, request, via=via, python=python, progress=progress)
+    profile = Profile.from_dict(event["profile"])
+    return profile if is_device(artifact, profile) else profile.on_stand_in(profile.machine["description"])
+
+
+def is_device(artifact: Artifact, profile: Profile) -> bool:
+    """Whether the machine that was measured is the device that the bundle was built for."""
+    return state_is_device(artifact.device, MachineState.from_dict(profile.machine["before"]))
+
+
+def state_is_device(device: Mapping[str, Any], state: MachineState) -> bool:
+    """Whether a machine shows the device's identity; a device without one is nowhere but in its own tools."""
+    identity = device.get("identity", {})
+    return matches(Identity(identity.get("arch", ""), tuple(identity.get("model_contains", ()))), state)

@@ -1,0 +1,244 @@
+"""The device profiles themselves: names, targets, and a source for every number."""
+
+import itertools
+import re
+import tomllib
+
+import pytest
+
+from profiles.detect import _formats
+from profiles.device import DEVICES_DIR, device_names, load_device
+from profiles.machine import MachineState, matches
+
+NAMES = [
+    *("android-arm64", "cortex-m33-an505", "cortex-m4-an386", "cortex-m55-an547", "cortex-m7-an500"),
+    *("fpga-ecp5-85", "fpga-zynq-7020", "intel-nuc", "jetson-agx-orin", "jetson-orin-nano"),
+    *("local-cpu", "raspberry-pi-4", "raspberry-pi-5"),
+]
+TARGETS = {"onnxruntime", "openvino", "litert", "tensorrt", "tflite_micro", "tvm_fpga", "null"}
+METERS = {"", "rapl", "nvml", "ina3221", "pmic"}
+ORDER = {
+    "local-cpu": ("onnxruntime", "openvino", "litert"),
+    "intel-nuc": ("openvino", "onnxruntime", "litert"),
+    "raspberry-pi-4": ("litert", "onnxruntime", "openvino"),
+    "raspberry-pi-5": ("litert", "onnxruntime", "openvino"),
+    "android-arm64": ("litert", "onnxruntime"),
+    "jetson-orin-nano": ("tensorrt", "onnxruntime", "litert"),
+    "jetson-agx-orin": ("tensorrt", "onnxruntime", "litert"),
+}
+#: Facts from the architecture and the field notes, written down a second time.
+FACTS = [
+    ("raspberry-pi-4", "cpu.clock", 1.8e9),
+    ("raspberry-pi-5", "cpu.clock", 2.4e9),
+    ("raspberry-pi-5", "cpu.cores", 4),
+    ("jetson-orin-nano", "cpu.cores", 6),
+    ("jetson-orin-nano", "ram", 8 * 2**30),
+    ("jetson-orin-nano", "parameters.cuda_cores", 1024),
+    ("jetson-orin-nano", "parameters.compute_capability", "8.7"),
+    ("jetson-agx-orin", "cpu.cores", 12),
+    ("jetson-agx-orin", "parameters.cuda_cores", 2048),
+    ("cortex-m4-an386", "ram", 20 * 2**20),
+    ("cortex-m4-an386", "flash", 4 * 2**20),
+    ("cortex-m4-an386", "cpu.clock", 25e6),
+    ("cortex-m7-an500", "ram", 20 * 2**20),
+    ("cortex-m33-an505", "cpu.clock", 20e6),
+    ("cortex-m55-an547", "cpu.clock", 32e6),
+    ("cortex-m55-an547", "ram", 512 * 2**10 + 4 * 2**20),
+    ("fpga-ecp5-85", "parameters.luts", 84_000),
+    ("fpga-ecp5-85", "parameters.multipliers", 156),
+    ("fpga-ecp5-85", "parameters.block_rams", 208),
+    ("fpga-zynq-7020", "parameters.luts", 53_200),
+    ("fpga-zynq-7020", "parameters.multipliers", 220),
+    ("fpga-zynq-7020", "parameters.block_rams", 140),
+]
+#: Memory maps as the field notes give them.
+BASES = {
+    "cortex-m4-an386": {"ssram1": 0x0, "ssram23": 0x20000000, "psram": 0x21000000},
+    "cortex-m7-an500": {"ssram1": 0x0, "ssram23": 0x20000000, "psram": 0x60000000},
+    "cortex-m55-an547": {"itcm": 0x0, "code-sram": 0x01000000, "dtcm": 0x20000000, "sram": 0x21000000},
+}
+_WORDS_ONLY = {"name", "title", "targets", "reach", "formats", "detect", "identity", "sources"}
+#: Not numbers, but claims that a kernel is chosen by, or an instrument.
+_CLAIMS = {"cpu.isa", "cpu.features", "power.meter", "power.rails"}
+
+
+def raw(name):
+    return tomllib.loads((DEVICES_DIR / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def leaves(value, path):
+    """Dotted paths and values; a memory is called by its name, a list of plain values is one leaf."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for entry in value:
+            yield from leaves({k: v for k, v in entry.items() if k != "name"}, f"{path}.{entry['name']}")
+    else:
+        yield path, value
+
+
+def numbers(name):
+    """Paths of all numbers of a profile: TOML numbers, quantities, and everything in [parameters]."""
+    content = {key: value for key, value in raw(name).items() if key not in _WORDS_ONLY}
+    for path, value in leaves(content, ""):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_quantity = isinstance(value, str) and re.match(r"[\d.]+(\s|$)", value)
+        if is_number or is_quantity or path.startswith("parameters."):
+            yield path
+
+
+def fact(device, path):
+    if path in ("ram", "flash"):
+        return device.memory(path)
+    table, _, key = path.partition(".")
+    part = getattr(device, table)
+    return part[key] if table == "parameters" else getattr(part, key)
+
+
+def test_the_profiles_of_this_release_and_no_others():
+    assert device_names() == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_loads_under_the_name_of_its_file(name):
+    device = load_device(name)
+    assert device.name == name
+    assert len(device.title) > 5, "a title is for people"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_targets_are_spelled_as_in_the_architecture(name):
+    targets = load_device(name).targets
+    assert targets, f"{name} is served by nothing"
+    assert set(targets) <= TARGETS, f"{name}: {set(targets) - TARGETS} is no target"
+    assert len(set(targets)) == len(targets), f"{name} lists a target twice"
+
+
+@pytest.mark.parametrize(("name", "targets"), ORDER.items())
+def test_the_best_target_comes_first(name, targets):
+    assert load_device(name).targets == targets
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("cortex", "fpga"))])
+def test_boards_name_the_target_that_will_serve_them(name):
+    assert load_device(name).targets == ("tflite_micro" if name.startswith("cortex") else "tvm_fpga",)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_has_a_source(name):
+    sources = load_device(name).sources
+    missing = [path for path in numbers(name) if path not in sources]
+    assert not missing, f"{name}: no source for {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_claim_of_a_feature_has_a_source(name):
+    given = {path for path, value in leaves(raw(name), "") if path in _CLAIMS and value}
+    missing = given - set(load_device(name).sources)
+    assert not missing, f"{name}: no source for {', '.join(sorted(missing))}"
+
+
+def test_the_search_for_numbers_finds_them():
+    found = set(numbers("cortex-m4-an386"))
+    assert {"cpu.clock", "cpu.cores", "memory.psram.size", "memory.psram.base"} <= found
+    assert {"power.tdp", "parameters.gpu_clock", "parameters.cuda_cores"} <= set(numbers("jetson-orin-nano"))
+    assert "cpu.isa" not in found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_source_belongs_to_something(name):
+    paths = {path for path, _ in leaves({k: v for k, v in raw(name).items() if k != "sources"}, "")}
+    orphans = set(raw(name).get("sources", {})) - paths
+    assert not orphans, f"{name}: sources for what is not there: {', '.join(sorted(orphans))}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_source_names_a_document_and_a_place_in_it(name):
+    for path, source in load_device(name).sources.items():
+        names_a_place = re.search(r"https://|/proc/|/sys/|section|table|[:,;(]", source)
+        assert len(source) >= 20, f"{name}, {path}: {source!r} is too short to find again"
+        assert names_a_place, f"{name}, {path}: {source!r} names no place"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_machines_that_can_be_logged_into_can_be_told_apart(name):
+    device = load_device(name)
+    if device.reach in ("local", "ssh"):
+        assert device.identity.arch == device.cpu.arch, f"{name}: a machine of another architecture is not this one"
+    if device.reach == "ssh":
+        assert device.identity.model_contains, f"{name}: any {device.cpu.arch} machine would pass for it"
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("raspberry-pi-4", "Raspberry Pi 4 Model B Rev 1.4"),
+        ("raspberry-pi-5", "Raspberry Pi 5 Model B Rev 1.0"),
+        ("jetson-orin-nano", "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super"),
+        ("jetson-agx-orin", "NVIDIA Jetson AGX Orin Developer Kit"),
+        ("intel-nuc", "12th Gen Intel(R) Core(TM) i5-1240P"),
+        ("fpga-zynq-7020", "xlnx,zynq-7000"),
+        ("android-arm64", "Google Pixel 7"),
+    ],
+)
+def test_a_model_name_fits_one_profile(name, model):
+    remote = [device for device in map(load_device, NAMES) if device.reach == "ssh"]
+    state = MachineState(load_device(name).cpu.arch, device_model=model)
+    assert [device.name for device in remote if matches(device.identity, state)] == [name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_formats_follow_from_the_features_unless_there_is_a_gpu_or_fabric(name):
+    device = load_device(name)
+    if "tensorrt" in device.targets:
+        assert device.formats == ("fp32", "bf16", "fp16", "int8"), "what an Ampere GPU computes in"
+    elif device.cpu.arch == "fpga":
+        assert device.formats == ("int8",)
+    else:
+        half = ["fp16"] if "mve" in device.cpu.features else []
+        assert list(device.formats) == _formats([*device.cpu.features, *half])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_meters_are_those_that_exist(name):
+    device = load_device(name)
+    assert device.power.meter in METERS
+    if device.power.meter == "ina3221":
+        assert device.power.rails, "the INA3221 meter adds up the rails that are named"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_memories_have_names_of_their_own_and_do_not_overlap(name):
+    memories = load_device(name).memories
+    assert len({memory.name for memory in memories}) == len(memories)
+    placed = sorted((memory.base, memory.size, memory.name) for memory in memories if memory.base is not None)
+    for (base, size, lower), (above, _, upper) in itertools.pairwise(placed):
+        assert base + size <= above, f"{name}: {lower} reaches into {upper}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("cortex-m")])
+def test_boards_under_qemu_say_which_machine_and_where_memory_lies(name):
+    device = load_device(name)
+    assert device.reach == "qemu"
+    assert device.parameters["qemu_machine"].endswith(name.rpartition("-")[2]), "the application note is in both names"
+    assert device.parameters["mcpu"] == name.rpartition("-")[0]
+    assert all(memory.base is not None for memory in device.memories)
+    assert any(memory.base == 0 and memory.kind == "flash" for memory in device.memories), "vectors are read from 0"
+
+
+@pytest.mark.parametrize(("name", "bases"), BASES.items())
+def test_memory_maps_are_those_of_the_field_notes(name, bases):
+    assert {memory.name: memory.base for memory in load_device(name).memories} == bases
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("fpga")])
+def test_block_ram_is_as_large_as_its_blocks_together(name):
+    device = load_device(name)
+    memory = next(memory for memory in device.memories if memory.name == "block-ram")
+    assert memory.size == device.parameters["block_rams"] * device.parameters["block_ram_bits"] / 8
+
+
+@pytest.mark.parametrize(("name", "path", "value"), FACTS)
+def test_facts(name, path, value):
+    assert fact(load_device(name), path) == value

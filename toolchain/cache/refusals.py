@@ -1,0 +1,28 @@
+"""What the operating system refuses, in our words."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+from profiles.errors import OutputError
+
+#: The disk is full, a quota or size limit is reached, or it is read-only.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+@contextlib.contextmanager
+def refusals(place: Path, only: tuple[int, ...] | None = None) -> Iterator[None]:
+    """The operating system's refusals in our words; with ``only``, no others than these."""
+    try:
+        yield
+    except OSError as error:
+        if only is not None and error.errno not in only:
+            raise
+        raise OutputError(
+            f"cannot write the cache at {place}",
+            seen=str(error.strerror or error) + (f": {error.filename}" if error.filename else ""),
+            next_step="free some space, set EDGEWRIGHT_CACHE to another folder, or use --no-cache",
+        ) from error

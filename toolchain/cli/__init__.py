@@ -1,0 +1,1 @@
+"""The command ``edgewright``. Starting it loads argparse and nothing heavy; commands import what they need."""

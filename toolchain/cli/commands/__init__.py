@@ -1,0 +1,1 @@
+"""One module per command, each with ``arguments(parser)`` and ``run(args) -> exit code``."""

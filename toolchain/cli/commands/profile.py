@@ -1,0 +1,51 @@
+"""``edgewright profile``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from toolchain.cli.output import print_json, print_table, show
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options."""
+    parser.add_argument("bundle", type=Path, help="a bundle folder")
+    parser.add_argument(
+        "--via", default="local", metavar="local|ssh://user@host:port", help="where to run (default: local)"
+    )
+    parser.add_argument("--python", default="", metavar="PATH", help="Python on the other machine (default: python3)")
+    parser.add_argument("--runs", type=int, metavar="N", help="timed inferences (default: by time)")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, metavar="S", help="measure at least this long (default: 1)"
+    )
+    parser.add_argument("--layers", action="store_true", help="show every layer")
+    parser.add_argument("--json", action="store_true", help="print profile.json on standard output")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the golden outputs on that machine, measure, and keep the result in the bundle."""
+    import toolchain
+    from toolchain.progress import Progress
+
+    with Progress(quiet=args.quiet) as progress:
+        profile = toolchain.profile(
+            args.bundle, via=args.via, python=args.python, runs=args.runs, seconds=args.seconds, progress=progress
+        )
+    if args.json:
+        print_json(profile.as_dict())
+        return 0
+    rows = [
+        [name, show(metric), metric.kind.value, metric.method or metric.reason]
+        for name, metric in profile.metrics.items()
+    ]
+    print_table(
+        ["metric", "value", "kind", "how, or why not"], rows, right=["value"], title=profile.machine["description"]
+    )
+    if args.layers:
+        table = [[row.name, row.op, row.precision, show(row.metrics.get("latency_p50"))] for row in profile.layers]
+        print_table(["layer", "operator", "precision", "time"], table, right=["time"])
+    for note in (*profile.notes, *profile.machine["disturbances"]):
+        print(f"note: {note}")
+    return 0

@@ -1,0 +1,69 @@
+"""What commands print: JSON or a table on standard output, and nothing else there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from profiles.measurement import Kind, Metric
+from profiles.units import format_quantity
+
+#: How each kind of figure is marked in a table; a legend line explains those that occur.
+MARKS = {
+    Kind.MEASURED: "",
+    Kind.STAND_IN: "ˢ",
+    Kind.SIMULATED: "ᵐ",
+    Kind.ESTIMATED: "ᵉ",
+    Kind.UNAVAILABLE: "",
+}
+LEGEND = {
+    Kind.STAND_IN: "ˢ stand-in: run for real, but not on the device itself",
+    Kind.SIMULATED: "ᵐ simulated",
+    Kind.ESTIMATED: "ᵉ estimated",
+}
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", right: Sequence[str] = ()
+) -> None:
+    """A table for people; ``right`` names the columns of numbers."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    width = None if sys.stdout.isatty() else 200
+    Console(file=sys.stdout, width=width).print(table)
+
+
+def show(metric: Metric | Mapping[str, Any] | None) -> str:
+    """A figure with unit and mark, or a dash."""
+    if metric is None:
+        return "–"
+    figure = metric if isinstance(metric, Metric) else Metric.from_dict(metric)
+    if figure.value is None:
+        return "–"
+    return format_quantity(figure.value, figure.unit) + MARKS[figure.kind]
+
+
+def show_percent(metric: Mapping[str, Any] | None, digits: int = 2) -> str:
+    """A share as percent with its mark, or a dash."""
+    if metric is None or metric["value"] is None:
+        return "–"
+    return f"{100 * metric['value']:.{digits}f} %{MARKS[Kind(metric['kind'])]}"
+
+
+def legend(kinds: set[Kind]) -> str:
+    """One line that explains the marks that occur."""
+    return "; ".join(text for kind, text in LEGEND.items() if kind in kinds)

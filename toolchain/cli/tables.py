@@ -1,0 +1,58 @@
+"""The table of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from toolchain.cli.output import legend, print_table, show, show_percent
+
+if TYPE_CHECKING:
+    from toolchain.summary import Entry
+
+COLUMNS = ["bundle", "ran as", "p50", "p90", "p99", "memory", "size", "accuracy", "drop", "energy", "budget"]
+_NUMBERS = ["p50", "p90", "p99", "memory", "size", "accuracy", "drop", "energy"]
+
+
+def print_entries(entries: Sequence[Entry]) -> None:
+    """One row per bundle, and a legend for the marks that occur."""
+    print_table(COLUMNS, [_row(entry) for entry in entries], right=_NUMBERS)
+    kinds = {metric.kind for entry in entries for metric in entry.metrics.values()}
+    notes = [legend(kinds)] if legend(kinds) else []
+    if any(entry.stable is False for entry in entries):
+        notes.append("! unstable run: see the notes in profile.json")
+    if notes:
+        print("; ".join(notes))
+
+
+def _row(entry: Entry) -> list[str]:
+    find = entry.metrics.get
+    plain = {name: metric.as_dict() for name, metric in entry.metrics.items()}
+    return [
+        f"{entry.name} ({entry.target})" if entry.target not in entry.name else entry.name,
+        ran_as(entry),
+        show(find("latency_p50")) + (" !" if entry.stable is False else ""),
+        show(find("latency_p90")),
+        show(find("latency_p99")),
+        show(find("peak_memory")),
+        show(find("model_size")),
+        show_percent(plain.get("accuracy"), 1),
+        show_percent(plain.get("accuracy_drop")),
+        show(find("energy")),
+        verdict(entry),
+    ]
+
+
+def ran_as(entry: Entry) -> str:
+    """The precisions that really ran: ``int8 9, fp32 1``."""
+    return ", ".join(f"{name} {count}" for name, count in entry.executed.items()) or "–"
+
+
+def verdict(entry: Entry) -> str:
+    """The budget in words."""
+    if not entry.budget:
+        return "none set"
+    if entry.missed:
+        return f"missed: {', '.join(entry.missed)}"
+    unknown = [str(row["metric"]) for row in entry.budget if row["met"] is None]
+    return f"unknown: {', '.join(unknown)}" if unknown else "met"

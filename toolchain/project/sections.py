@@ -1,0 +1,110 @@
+"""``[data]``, ``[train]``, ``[compress]``, ``[quantize]`` and ``[budget]``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
+
+from toolchain.project.common import Bytes, Fraction, Frozen, Joules, Seconds, problem
+from toolchain.project.sources import DATA_FORMS, DataSourceText
+from toolchain.project.steps import StepTable
+
+Calibrator = Literal["minmax", "percentile", "entropy", "mse"]
+Count = Annotated[StrictInt, Field(ge=1, lt=2**31)]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**32)]
+Share = Annotated[StrictFloat, Field(gt=0, lt=1)]
+NotNegative = Annotated[StrictFloat, Field(ge=0)]
+
+
+class DataSection(Frozen):
+    """The samples: where they come from, how they are split, how many calibrate and test."""
+
+    source: DataSourceText = Field(
+        description=f"Where samples come from: {DATA_FORMS}. Paths are relative to this file."
+        ' "random" is for smoke tests and makes accuracy unavailable.'
+    )
+    calibration: Count = Field(default=128, description="Number of training samples that set the quantization ranges.")
+    train: Count | None = Field(default=None, description="How many training samples to use at most. Default: all.")
+    test: Count | None = Field(default=None, description="How many test samples to evaluate at most. Default: all.")
+    seed: Seed = Field(default=0, description="Seed of the splits and draws.")
+    test_fraction: Share = Field(
+        default=0.2, description="Share set aside for testing where the data set has no such split of its own."
+    )
+    image_column: str | None = Field(
+        default=None,
+        min_length=1,
+        description="parquet: the column with image bytes. Default: found by its usual names.",
+    )
+    label_column: str | None = Field(
+        default=None,
+        min_length=1,
+        description="parquet: the column with labels. Default: found by its usual names.",
+    )
+
+    @model_validator(mode="after")
+    def _columns_are_of_parquet(self) -> DataSection:
+        for key in ("image_column", "label_column"):
+            if getattr(self, key) and self.source.kind != "parquet":
+                seen = f'source = "{self.source.text}"'
+                raise problem("goes with a parquet: source only", seen=seen, next_step=f"remove '{key}'", at=(key,))
+        return self
+
+
+class TrainSection(Frozen):
+    """Training. Without this section nothing is trained: weights are given, or random, and reports say which."""
+
+    epochs: Annotated[StrictInt, Field(ge=1, le=100_000)] = Field(
+        default=10, description="Passes over the training samples."
+    )
+    batch: Annotated[StrictInt, Field(ge=2, le=1_000_000)] = Field(default=128, description="Samples per step.")
+    lr: Annotated[StrictFloat, Field(gt=0)] = Field(default=0.1, description="Highest learning rate of the one cycle.")
+    momentum: Annotated[StrictFloat, Field(gt=0, lt=1)] = Field(default=0.9, description="Momentum of SGD.")
+    weight_decay: NotNegative = Field(default=5e-4, description="Weight decay.")
+    label_smoothing: Annotated[StrictFloat, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="Share of the target that is spread over all classes."
+    )
+    seed: Seed = Field(default=0, description="Seed of the first weights, of the order of samples and of augmentation.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto",
+        description='Number format of the arithmetic; "auto" takes bf16 where the processor has instructions for it.',
+    )
+    threads: Annotated[StrictInt, Field(ge=0, le=1024)] = Field(
+        default=1, description="Threads to train with; 0 takes all cores. Weights depend on it in their last bits."
+    )
+    augment: StrictBool = Field(default=False, description="Vary training images at random.")
+
+
+class CompressSection(Frozen):
+    """Compression of the trained model."""
+
+    steps: tuple[StepTable, ...] = Field(
+        default=(), description='Steps in order, each a table with one key: [{ STEP = { option = "value" } }].'
+    )
+
+
+class QuantizeSection(Frozen):
+    """How int8 entries are quantized."""
+
+    calibrator: Calibrator = Field(default="minmax", description="How ranges are found from the calibration samples.")
+    percentile: Annotated[StrictFloat, Field(gt=50, le=100)] = Field(
+        default=99.99, description="In percent, for the percentile calibrator."
+    )
+    per_channel: StrictBool = Field(default=True, description="Whether weights have one scale per output channel.")
+
+
+class Budget(Frozen):
+    """Limits that a bundle is checked against; in code in SI base units (s, B, J, 1)."""
+
+    accuracy_drop: Fraction | None = Field(
+        default=None, description='Accuracy lost against the float model, at most: "0.5 %" or 0.005.'
+    )
+    latency: Seconds | None = Field(default=None, description='Time of one inference (median), at most: "5 ms".')
+    ram: Bytes | None = Field(default=None, description='Working memory, at most: "256 KiB".')
+    flash: Bytes | None = Field(default=None, description='Code and weights in flash, at most: "1 MiB".')
+    energy: Joules | None = Field(default=None, description='Energy of one inference, at most: "2 mJ".')
+    size: Bytes | None = Field(default=None, description='Model files, at most: "500 kB".')
+
+    def merged(self, other: Budget) -> Budget:
+        """This budget, with the limits that ``other`` sets in place of its own."""
+        return self.model_copy(update=other.model_dump(exclude_none=True))

@@ -1,0 +1,57 @@
+"""The compression steps that a project file may name, and the options of each.
+
+A step is registered under its name with the model of its options, so that a project file is checked
+without importing what carries the step out.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, SerializeAsAny, ValidationError
+
+from profiles.suggest import did_you_mean
+from toolchain.project.common import Frozen, problem
+from toolchain.project.problems import describe
+
+#: Name of a step to the model of its options. This release has none.
+STEPS: dict[str, type[Frozen]] = {}
+
+
+class Step(Frozen):
+    """One compression step: its registered ``name`` and its validated ``options``."""
+
+    name: str
+    options: SerializeAsAny[Frozen]
+
+
+def _read_step(value: Any) -> Step:
+    if not isinstance(value, dict) or len(value) != 1:
+        raise problem(
+            "is not a compression step",
+            seen=", ".join(f"'{key}'" for key in value) or "no key" if isinstance(value, dict) else repr(value),
+            allowed="a table with one key, the step's name: { STEP = { ... } }",
+        )
+    ((name, options),) = value.items()
+    if name not in STEPS:
+        raise problem(
+            "names no compression step",
+            seen=f"'{name}'",
+            allowed=", ".join(STEPS) or "none: this release has no compression steps yet",
+            next_step=did_you_mean(name, STEPS) or ("" if STEPS else "leave steps = []"),
+            at=(name,),
+        )
+    return Step(name=name, options=_read_options(name, options))
+
+
+def _read_options(name: str, options: Any) -> Frozen:
+    try:
+        return STEPS[name].model_validate(options)
+    except ValidationError as error:
+        first = describe(error.errors()[0], STEPS[name])
+        raise problem(
+            first.sentence, seen=first.seen, allowed=first.allowed, next_step=first.next_step, at=(name, *first.at)
+        ) from error
+
+
+StepTable = Annotated[Step, BeforeValidator(_read_step, json_schema_input_type=dict[str, dict[str, Any]])]

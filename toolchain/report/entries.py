@@ -1,0 +1,98 @@
+"""The bundles of a build as one list, each with everything that was found about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from profiles.measurement import Kind, Metric
+from toolchain.report.shapes import BudgetLine, Layer, Manifest, Profile
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One bundle with everything that was found about it.
+
+    Attributes:
+        number: 1 for the first entry of ``summary.json``; the page's anchor.
+        device, target, precision, bundle: as in ``summary.json``.
+        metrics: of the summary, completed by those of the profile.
+        budget, layers: likewise.
+        errors: float against quantized per layer, or None without ``layers.json``.
+        manifest, profile: None where the file is absent.
+        missing: sentences on absent files.
+    """
+
+    number: int
+    device: str
+    target: str
+    precision: str
+    bundle: str
+    metrics: Mapping[str, Metric] = dataclasses.field(default_factory=dict)
+    budget: tuple[BudgetLine, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    errors: tuple[Layer, ...] | None = None
+    manifest: Manifest | None = None
+    profile: Profile | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """Engine and precision."""
+        return f"{self.target} {self.precision}"
+
+    @property
+    def label(self) -> str:
+        """Engine, precision and device."""
+        return f"{self.short} on {self.device}"
+
+    @property
+    def title(self) -> str:
+        """The device's name for people, where the manifest tells it."""
+        title = self.manifest.device.get("title") if self.manifest else None
+        return str(title) if title else ""
+
+    @property
+    def stable(self) -> bool | None:
+        """Whether the profiler called the run stable; None where it does not say."""
+        return self.profile.stable if self.profile else None
+
+    @property
+    def ran_as_asked(self) -> tuple[int, int]:
+        """Compute layers that ran in the precision asked for, and all of them; (0, 0) where nobody tells."""
+        counts = self.profile.executed if self.profile else {}
+        return counts.get(self.precision, 0), sum(counts.values())
+
+    @property
+    def met(self) -> bool | None:
+        """Whether all promises are kept; None where one cannot be judged, or there is none."""
+        if any(line.met is False for line in self.budget):
+            return False
+        return True if self.budget and all(line.met for line in self.budget) else None
+
+    def metric(self, name: str) -> Metric | None:
+        """A figure with a value, or None."""
+        found = self.metrics.get(name)
+        return found if found is not None and found.available else None
+
+    def value(self, name: str) -> float | None:
+        """The value of a figure, or None."""
+        found = self.metric(name)
+        return found.value if found else None
+
+    @property
+    def kind(self) -> Kind:
+        """How the latency was obtained."""
+        found = self.metric("latency_p50")
+        return found.kind if found else Kind.UNAVAILABLE
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """A build folder, read."""
+
+    folder: Path
+    project: str
+    created: str
+    entries: tuple[Entry, ...]

@@ -1,0 +1,155 @@
+"""The page: everything that was read and computed, put through the templates, written in one piece."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+import toolchain
+from profiles.errors import OutputError
+from toolchain.report import sections
+from toolchain.report.bundles import bundle
+from toolchain.report.charts import distribution as spread
+from toolchain.report.charts import scatter as trade
+from toolchain.report.charts.marks import px
+from toolchain.report.entries import Entry
+from toolchain.report.gains import gains
+from toolchain.report.headline import tiles
+from toolchain.report.load import load_build
+from toolchain.report.ranking import LATENCY, budget_sentence, fastest_sentences, shortfalls
+from toolchain.report.stats import FEWEST_SAMPLES
+from toolchain.report.table import table
+from toolchain.report.words import KINDS, listing
+
+TEMPLATES = Path(__file__).parent / "templates"
+STYLES = ("style.css", "charts.css", "narrow.css")
+PAGE = "report.html"
+# What HTML cannot carry: control characters other than white space, and halves of surrogate pairs.
+_UNPRINTABLE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000)], "\ufffd")
+
+
+def render_report(build_dir: Path) -> str:
+    """The page for what lies in ``build_dir``: one HTML document that needs nothing else.
+
+    The same files give the same page, byte for byte; a time is shown only where the summary has one.
+
+    Raises:
+        ConfigError: there is no ``summary.json``, or one of the files is damaged.
+    """
+    template = _environment().get_template("report.html.j2")
+    return template.render(_context(build_dir)).translate(_UNPRINTABLE)
+
+
+def write_report(build_dir: Path) -> Path:
+    """Write the page to ``build_dir/report.html``, whole or not at all, and return its path.
+
+    Raises:
+        ConfigError: as :func:`render_report`.
+        OutputError: the file cannot be written.
+    """
+    content = render_report(build_dir).encode("utf-8")
+    path = build_dir / PAGE
+    try:
+        _replace(path, content)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written",
+            seen=error.strerror or str(error),
+            next_step="free some space, or make the folder writable",
+        ) from error
+    return path
+
+
+def _replace(path: Path, content: bytes) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _environment() -> Environment:
+    """Everything is escaped: names of models, layers and devices come from users."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["px"] = px
+    return environment
+
+
+def _context(build_dir: Path) -> dict[str, Any]:
+    build = load_build(build_dir)
+    entries = build.entries
+    script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
+    return {
+        "version": toolchain.__version__,
+        "build": build,
+        "style": Markup("".join((TEMPLATES / name).read_text(encoding="utf-8") for name in STYLES)),
+        "script": Markup(script),
+        "script_hash": _hash(script),
+        "kinds": list(KINDS.values()),
+        "verdict": budget_sentence(entries),
+        "sentences": [*fastest_sentences(entries), *shortfalls(entries)],
+        "table": table(entries),
+        "bundles": [bundle(entry) for entry in entries],
+        "opened": next((e.number for e in entries if e.errors), 1),
+        "machines": sections.machines(entries),
+        "disturbances": sections.disturbances(entries),
+        "versions": sections.versions(entries),
+        "unavailable": sections.unavailable_figures(entries),
+        "absent": [sentence for entry in entries for sentence in entry.missing],
+        **_charts(entries),
+    }
+
+
+def _charts(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Charts in two sizes, of which the style sheet shows one, and the links to what there is."""
+    pairs = gains(entries)
+    rows = [spread.distribution(entries, spread.WIDE, "wide"), spread.distribution(entries, spread.NARROW, "narrow")]
+    up = any(entry.metric("accuracy") and entry.metric(LATENCY) for entry in entries)
+    vertical = "accuracy" if up else "model_size"
+    points = [
+        trade.scatter(entries, trade.WIDE, "wide", vertical),
+        trade.scatter(entries, trade.NARROW, "narrow", vertical),
+    ]
+    bare = [e.label for e in entries if (m := e.metric(LATENCY)) and len(m.samples or ()) < FEWEST_SAMPLES]
+    drawn = {"spread": [c for c in rows if c], "trade": [c for c in points if c]}
+    return {
+        **drawn,
+        "trade_up": up,
+        "trade_bare": any(c.bare for c in points if c),
+        "no_samples": listing(bare),
+        "gains": pairs,
+        "tiles": tiles(entries, pairs),
+        "anchors": _anchors(bool(drawn["spread"]), bool(drawn["trade"]), pairs is not None, bool(entries)),
+    }
+
+
+def _anchors(latency: bool, tradeoff: bool, gain: bool, details: bool) -> list[tuple[str, str]]:
+    every = [
+        (True, "bundles", "Bundles"),
+        (latency, "latency", "Latency"),
+        (tradeoff, "tradeoff", "Trade-off"),
+        (gain, "gain", "Precision"),
+        (details, "details", "Bundle by bundle"),
+        (True, "machine", "Machine and versions"),
+        (True, "missing", "Unavailable"),
+    ]
+    return [(anchor, title) for there, anchor, title in every if there]
+
+
+def _hash(script: str) -> str:
+    """For the content security policy: this script runs, and no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

@@ -1,0 +1,220 @@
+"""One device's bundle: quantize, compile, run the golden samples, compare with the float reference."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from profiles.device import Device
+from profiles.errors import VerificationError
+from profiles.measurement import Kind, Metric, unavailable
+from profiles.runner import Array, Arrays
+from targets.adapt import inputs_to_native, outputs_to_canonical
+from targets.artifact import GOLDEN, LAYERS, Artifact, write_json, write_manifest
+from targets.base import Compiled, ExportedModel, Scheme, Target
+from targets.golden import Golden, largest_error, load_golden, save_golden, sqnr_db, tolerances
+from targets.measure import run_bundle
+from targets.registry import load_target, tool_versions
+from toolchain import __version__
+from toolchain.steps.data import stack, unstack
+
+#: Largest error against the float reference, as a share of its largest magnitude; for int8 the least SQNR in dB.
+LIMITS = {"fp32": 1e-3, "fp16": 3e-2, "bf16": 1.5e-1}
+LEAST_SQNR_DB = 3.0
+LAYER_SAMPLES = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class BundleJob:
+    """Everything that one bundle depends on; can be sent to another process.
+
+    Attributes:
+        model: files and golden samples, in canonical form.
+        target: its name.
+        device: the profile, with overrides and ``threads`` among its parameters.
+        scheme: precision and calibration.
+        calibration: ``.npz`` with stacked calibration samples, or None.
+        facts: of the model and the build, for the manifest.
+    """
+
+    model: ExportedModel
+    target: str
+    device: Device
+    scheme: Scheme
+    calibration: Path | None
+    facts: Mapping[str, Any]
+
+    def key(self) -> dict[str, Any]:
+        """What the cached bundle depends on."""
+        target = load_target(self.target)
+        return {
+            "model": [self.model.onnx, self.model.tflite],
+            "specs": [spec.as_dict() for spec in (*self.model.inputs, *self.model.outputs)],
+            "channel last": self.model.tflite_channel_last,
+            "golden": [dict(self.model.golden_inputs), dict(self.model.golden_outputs)],
+            "target": self.target,
+            "device": self.device.as_dict(),
+            "scheme": self.scheme,
+            "calibration": self.calibration,
+            "facts": self.facts,
+            "tools": tool_versions(target),
+        }
+
+
+def build_bundle(job: BundleJob, out: Path) -> None:
+    """Make the bundle in the empty folder ``out``.
+
+    Raises:
+        UnsupportedError: the target cannot quantize or compile it.
+        VerificationError: its outputs are too far from the float reference.
+    """
+    target = load_target(job.target)
+    work = out / ".work"
+    work.mkdir()
+    model = _quantized(job, target, work)
+    artifact = _describe(job, target.compile(model, job.device, out), target, out)
+    _write_golden(job, write_manifest(artifact))
+    if model.precision == "int8" and job.model.precision != "int8":
+        _write_layers(target, model, job.model.golden_inputs, out)
+    shutil.rmtree(work)
+    golden = {"tolerance": _tolerance(out, job.scheme.precision), "reference": job.model.reference}
+    write_manifest(dataclasses.replace(artifact, golden=golden))
+
+
+def _quantized(job: BundleJob, target: Target, work: Path) -> ExportedModel:
+    if job.scheme.precision == job.model.precision:
+        return job.model
+    samples: list[dict[str, Array]] = []
+    if job.calibration is not None:
+        with np.load(job.calibration, allow_pickle=False) as archive:
+            samples = unstack({name: archive[name] for name in archive.files})
+    return target.quantize(job.model, samples, job.device, job.scheme, work)
+
+
+def _describe(job: BundleJob, compiled: Compiled, target: Target, out: Path) -> Artifact:
+    model = {
+        "name": job.model.name,
+        "inputs": [spec.as_dict() for spec in job.model.inputs],
+        "outputs": [spec.as_dict() for spec in job.model.outputs],
+        **job.facts,
+    }
+    return Artifact(
+        folder=out,
+        device=job.device.as_dict(),
+        target=job.target,
+        precision=job.scheme.precision,
+        compiled=compiled,
+        tools={"edgewright": __version__, **tool_versions(target)},
+        model=model,
+        build={"scheme": dataclasses.asdict(job.scheme), "calibration": _calibration_note(job)},
+    )
+
+
+def _calibration_note(job: BundleJob) -> str:
+    if job.scheme.precision != "int8" or job.model.precision == "int8":
+        return "none needed"
+    return f"{job.scheme.calibrator} on samples of the training part"
+
+
+def _write_golden(job: BundleJob, artifact: Artifact) -> None:
+    """Run the golden inputs through the bundle, check against the float reference, and record the outputs."""
+    samples = unstack(job.model.golden_inputs)
+    native = stack([inputs_to_native(sample, job.model.inputs, artifact.compiled.inputs) for sample in samples])
+    outputs, _ = run_bundle(artifact.folder, native)
+    save_golden(artifact.folder / GOLDEN, Golden(native, outputs, job.model.golden_outputs))
+    if job.target != "null":
+        _check(job, canonical_outputs(outputs, artifact))
+
+
+def canonical_outputs(outputs: Arrays, artifact: Artifact) -> dict[str, Array]:
+    """Stacked native outputs as stacked canonical ones."""
+    from toolchain.steps.evaluate import specs
+
+    canonical = specs(artifact.model["outputs"])
+    return stack([outputs_to_canonical(one, artifact.compiled.outputs, canonical) for one in unstack(outputs)])
+
+
+def _check(job: BundleJob, outputs: Arrays) -> None:
+    """Refuse a bundle that computes something else than the float model.
+
+    Raises:
+        VerificationError: with the error and the limit.
+    """
+    errors = largest_error(outputs, job.model.golden_outputs)
+    for name, reference in job.model.golden_outputs.items():
+        if job.scheme.precision == "int8":
+            ratio = sqnr_db(reference, outputs[name]) if np.isfinite(errors[name]) else -np.inf
+            ok, seen = ratio is None or ratio >= LEAST_SQNR_DB, f"SQNR {ratio} dB"
+            allowed = f"at least {LEAST_SQNR_DB:g} dB"
+        else:
+            limit = LIMITS[job.scheme.precision] * float(np.max(np.abs(reference), initial=0.0)) + 1e-5
+            ok, seen, allowed = errors[name] <= limit, f"largest error {errors[name]:.4g}", f"at most {limit:.4g}"
+        if not ok:
+            raise VerificationError(
+                f"{job.scheme.precision} of '{job.model.name}' for {job.target}: output '{name}' must follow the reference",
+                seen=seen,
+                allowed=allowed,
+                next_step="try another calibrator, or more calibration samples",
+            )
+
+
+def _write_layers(target: Target, model: ExportedModel, golden: Arrays, out: Path) -> None:
+    rows = target.layer_errors(model, unstack(golden)[:LAYER_SAMPLES])
+    how = f"float against quantized graph on {LAYER_SAMPLES} golden samples"
+    write_json(
+        out / LAYERS,
+        [
+            {
+                "name": row.name,
+                "op": row.op,
+                "sqnr": (
+                    unavailable("sqnr", "the tensors are equal, or all zero")
+                    if row.sqnr is None
+                    else Metric(row.sqnr, "dB", Kind.MEASURED, how)
+                ).as_dict(),
+                "max_error": Metric(row.max_error, "1", Kind.MEASURED, how).as_dict(),
+            }
+            for row in rows
+        ],
+    )
+
+
+def _tolerance(out: Path, precision: str) -> dict[str, float]:
+    return tolerances(load_golden(out / GOLDEN).outputs, precision)
+
+
+def size_metrics(artifact: Artifact) -> dict[str, Metric]:
+    """What the files alone tell."""
+    return {"model_size": Metric(float(artifact.size()), "B", Kind.MEASURED, "sum of the model files' sizes")}
+
+
+def golden_metrics(artifact: Artifact) -> dict[str, Metric]:
+    """How far the golden outputs, as computed on the building machine, are from the float reference."""
+    golden = load_golden(artifact.folder / GOLDEN)
+    if artifact.target == "null" or not golden.reference:
+        why = "the null target does not compute the model" if artifact.target == "null" else "no float reference"
+        return {"parity_max_error": unavailable("parity_max_error", why), "sqnr": unavailable("sqnr", why)}
+    outputs = canonical_outputs(golden.outputs, artifact)
+    how = f"golden outputs against {artifact.golden.get('reference') or 'the float reference'}, {len(golden)} samples"
+    worst = max(largest_error(outputs, golden.reference).values())
+    ratios = [sqnr_db(reference, outputs[name]) for name, reference in golden.reference.items()]
+    known = [ratio for ratio in ratios if ratio is not None]
+    return {
+        "parity_max_error": Metric(worst, "1", Kind.MEASURED, f"largest absolute error, {how}"),
+        "sqnr": Metric(min(known), "dB", Kind.MEASURED, how)
+        if known
+        else unavailable("sqnr", "outputs equal the reference"),
+    }
+
+
+def layer_rows(folder: Path) -> list[dict[str, Any]]:
+    """``layers.json`` of a bundle, or nothing."""
+    path = folder / LAYERS
+    rows: list[dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else []
+    return rows

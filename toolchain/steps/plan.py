@@ -1,0 +1,170 @@
+"""What is to be built for one device: target, format, precision, and whether that is possible at all."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from profiles.device import Device
+from profiles.errors import ConfigError, UnsupportedError
+from profiles.machine import describe, snapshot
+from profiles.measurement import Metric, as_stand_in
+from profiles.profiler import Profile
+from targets.artifact import PROFILE, load_artifact, write_json
+from targets.base import ExportedModel, Scheme, SupportReport
+from targets.measure import profile_bundle, state_is_device
+from targets.registry import default_target, load_target, require_packages
+from toolchain.project.device_section import DeviceEntry
+from toolchain.project.models import Project
+from toolchain.steps.bundle import BundleJob
+from toolchain.steps.source import ModelSource
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """One entry of the project with everything decided.
+
+    Attributes:
+        entry: as the project has it.
+        device: with overrides; ``threads`` among its parameters.
+        target: its name.
+        format: of the file that the target will read.
+        scheme: precision and calibration.
+    """
+
+    entry: DeviceEntry
+    device: Device
+    target: str
+    format: str
+    scheme: Scheme
+
+    @property
+    def name(self) -> str:
+        """Of the bundle's folder."""
+        return self.entry.name
+
+    @property
+    def precision(self) -> str:
+        """Of the bundle."""
+        return self.scheme.precision
+
+    def job(self, source: ModelSource, model: ExportedModel) -> BundleJob:
+        """The work order.
+
+        Raises:
+            UnsupportedError: the target says no, and why.
+        """
+        mine = self.only_format(model)
+        refuse_unsupported(load_target(self.target).support(mine, self.device, self.precision))
+        needs_samples = self.precision == "int8" and model.precision != "int8"
+        calibration = source.data.calibration if needs_samples and source.data else None
+        facts = {"source": source.project.model.source.text, "weights": source.project.weights_origin}
+        return BundleJob(mine, self.target, self.device, self.scheme, calibration, facts)
+
+    def only_format(self, model: ExportedModel) -> ExportedModel:
+        """The model with just the file that the target will read."""
+        return dataclasses.replace(
+            model,
+            onnx=model.onnx if self.format == "onnx" else None,
+            tflite=model.tflite if self.format == "tflite" else None,
+        )
+
+    def profile(self, folder: Path, options: Any, progress: Any) -> Profile | None:
+        """Measure the bundle here, or where the entry says, and write ``profile.json``."""
+        if not options.profile:
+            return None
+        where = f" on {self.entry.via}" if self.entry.via else ""
+        with progress.step(f"profile {self.name}{where}") as step:
+            artifact = load_artifact(folder)
+            profile = profile_bundle(artifact, options.settings, via=self.entry.via or "", progress=step.update)
+        write_json(folder / PROFILE, profile.as_dict())
+        return profile
+
+    def as_run(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+        """Figures obtained by running the bundle on this machine, marked as stand-ins where it is not the device."""
+        state = snapshot()
+        if state_is_device(self.device.as_dict(), state):
+            return dict(metrics)
+        return {name: as_stand_in(metric, describe(state)) for name, metric in metrics.items()}
+
+
+def make_plan(entry: DeviceEntry, project: Project, source: ModelSource) -> Plan:
+    """Decide target and format, and refuse what cannot work before anything long is started.
+
+    Raises:
+        ConfigError: int8 without calibration samples, or a precision that the model is not in.
+        UnsupportedError: the target lacks the precision, the calibrator or the format.
+        MissingToolError: the target's packages are not installed.
+    """
+    device = entry.device()
+    name = entry.target or default_target(device, source.formats)
+    target = load_target(name)
+    require_packages(target)
+    formats = [known for known in target.formats if known in source.formats]
+    if not formats:
+        raise UnsupportedError(
+            f"{entry.name}: the target '{name}' cannot read '{project.model.source.text}'",
+            seen=f"a model in {' or '.join(source.formats)}",
+            allowed=" or ".join(target.formats),
+            next_step="choose another target, or start from the torch model, which is exported to either format",
+        )
+    _check_precision(entry, target.name, target.precisions, source.precision)
+    _check_calibration(entry, name, target.calibrators, project, source)
+    parameters = {**device.parameters, "threads": entry.threads or 1}
+    return Plan(entry, dataclasses.replace(device, parameters=parameters), name, formats[0], project.scheme(entry))
+
+
+def _check_precision(entry: DeviceEntry, target: str, allowed: tuple[str, ...], given: str) -> None:
+    if entry.precision not in allowed:
+        raise UnsupportedError(
+            f"{entry.name}: the target '{target}' has no such precision",
+            seen=entry.precision,
+            allowed=", ".join(allowed),
+        )
+    if given == "int8" and entry.precision != "int8":
+        raise ConfigError(
+            f"{entry.name}: the model is quantized already",
+            seen=f'precision = "{entry.precision}"',
+            allowed="int8",
+            next_step='set precision = "int8", or start from the float model',
+        )
+
+
+def _check_calibration(
+    entry: DeviceEntry, target: str, calibrators: tuple[str, ...], project: Project, source: ModelSource
+) -> None:
+    if entry.precision != "int8" or source.precision == "int8":
+        return
+    if source.data is None:
+        raise ConfigError(
+            f"{entry.name}: int8 from a float model needs calibration samples",
+            seen="no data",
+            next_step="add [data] to the project, or give --data parquet:DIR, folder:DIR or npz:FILE; "
+            "--data random is for smoke tests only",
+        )
+    if entry.calibrator not in calibrators:
+        raise UnsupportedError(
+            f"{entry.name}: the target '{target}' has no such calibrator",
+            seen=entry.calibrator,
+            allowed=", ".join(calibrators),
+            next_step=f'set calibrator = "{calibrators[0]}" under this [[device]]',
+        )
+
+
+def refuse_unsupported(report: SupportReport) -> None:
+    """Turn a negative verdict into an error.
+
+    Raises:
+        UnsupportedError: with the first reasons.
+    """
+    if report.ok:
+        return
+    reasons = report.blockers()
+    more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
+    raise UnsupportedError(
+        f"'{report.device}' with {report.target} in {report.precision}: the model is not supported",
+        seen="; ".join(reasons[:3]) + more,
+        next_step=f"run: edgewright support MODEL --device {report.device}",
+    )

@@ -1,0 +1,64 @@
+"""What a project's model looks like to the rest of the build, wherever it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from profiles.measurement import Metric
+from targets.base import ExportedModel, TensorSpec
+from toolchain.cache import Cache
+from toolchain.progress import Progress
+from toolchain.project.models import Project
+from toolchain.steps.data import ProjectData
+
+
+class ModelSource(Protocol):
+    """A model that can be exported."""
+
+    project: Project
+    data: ProjectData | None
+    inputs: tuple[TensorSpec, ...]
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Formats that it can be exported to."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """``fp32``, or ``int8`` for a file that is quantized already."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """As in ``[model]``."""
+        ...
+
+    def export(self, formats: Iterable[str]) -> ExportedModel:
+        """Files in these formats, golden samples and the float reference's outputs."""
+        ...
+
+    def metrics(self) -> dict[str, Metric]:
+        """``params`` and ``macs``."""
+        ...
+
+    def float_accuracy(self) -> Metric:
+        """Accuracy of the float reference on the test samples."""
+        ...
+
+
+def open_source(project: Project, cache: Cache, progress: Progress) -> ModelSource:
+    """The project's model: a torch module, or a file.
+
+    Raises:
+        ConfigError, ModelError, DataError: it cannot be used.
+    """
+    source = project.model.source
+    if source.kind == "file" and source.path is not None and source.path.suffix.lower() in (".onnx", ".tflite"):
+        from toolchain.steps.file_source import FileSource
+
+        return FileSource(project, cache, progress)
+    from toolchain.steps.torch_source import TorchSource
+
+    return TorchSource(project, cache, progress)

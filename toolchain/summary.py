@@ -1,0 +1,87 @@
+"""``summary.json``: every metric of every device, in the one shape that all tools read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from profiles.measurement import Metric
+
+SCHEMA = 1
+FILE = "summary.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One bundle with its figures.
+
+    Attributes:
+        name: of the entry, which is the name of its folder.
+        device, target, precision: what it was built for.
+        bundle: the folder.
+        metrics: by the names of ``METRIC_UNITS``.
+        budget: rows of :func:`toolchain.budget.check_budget`.
+        layers: per layer, execution order: name, op and metrics as data.
+        executed: number of compute layers by the precision that really ran.
+        stable: whether nothing spoke against the measurement; None when there was none.
+        notes: sentences for people.
+    """
+
+    name: str
+    device: str
+    target: str
+    precision: str
+    bundle: Path
+    metrics: Mapping[str, Metric]
+    budget: Sequence[Mapping[str, Any]] = ()
+    layers: Sequence[Mapping[str, Any]] = ()
+    executed: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    stable: bool | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def missed(self) -> list[str]:
+        """Names of the budget's metrics that are missed."""
+        return [str(row["metric"]) for row in self.budget if row["met"] is False]
+
+    def as_dict(self, root: Path) -> dict[str, Any]:
+        """The shape of one entry; the bundle's path is relative to ``root``."""
+        return {
+            "device": self.device,
+            "target": self.target,
+            "precision": self.precision,
+            "bundle": self.bundle.relative_to(root).as_posix(),
+            "metrics": {name: metric.as_dict() for name, metric in self.metrics.items()},
+            "budget": [dict(row) for row in self.budget],
+            "layers": [dict(row) for row in self.layers],
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildResult:
+    """What a build made: the folder, and one entry per bundle in the project's order."""
+
+    out: Path
+    entries: tuple[Entry, ...]
+
+    @property
+    def missed(self) -> list[str]:
+        """Sentences on every missed budget."""
+        return [f"{entry.name}: {metric}" for entry in self.entries for metric in entry.missed]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The shape of ``summary.json``."""
+        return {"schema": SCHEMA, "entries": [entry.as_dict(self.out) for entry in self.entries]}
+
+
+def layer_table(times: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Per-layer times and per-layer errors as one list.
+
+    Engines name fused layers in their own way; rows are joined where the names agree, and stand for
+    themselves where they do not.
+    """
+    by_name = {str(row["name"]): dict(row) for row in errors}
+    rows = [{**dict(row), **by_name.pop(str(row["name"]), {})} for row in times]
+    return [*rows, *by_name.values()]
