@@ -76,7 +76,7 @@ class Samples:
 
 
 def sample(call: Call, settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None) -> Samples:
-    """Time ``call``. ``progress(done, total)`` is called between blocks, never inside one, ten times a second at most."""
+    """Time ``call``; ``progress(done, total)`` is called between blocks only, at most ten times a second and once at the end."""
     with _no_garbage_collection():
         warm = _warm_up(call, settings)
         block = _count_for(_BLOCK_SECONDS, warm.median, 50)
@@ -93,6 +93,7 @@ def sample(call: Call, settings: Settings, progress: Callable[[int, int], None] 
             if start + elapsed - spoke >= _PROGRESS_SECONDS:
                 spoke = start + elapsed
                 progress(*_position(len(wall), elapsed, settings))
+        progress(*_position(len(wall), elapsed, settings))
         complete = _enough(len(wall), elapsed, settings)
     return Samples(tuple(wall), tuple(cpu), warm.runs, warm.settled, complete)
 
@@ -120,8 +121,8 @@ class _Warm:
 def _warm_up(call: Call, settings: Settings) -> _Warm:
     """Run blocks of about a quarter of the warm-up time until three medians in a row agree.
 
-    The first call says nothing of the later ones (it allocates, compiles, loads), so each block is sized
-    by the one before.
+    The first call says nothing of the later ones (it allocates, compiles, loads): it stands alone, and
+    each further block is sized by the one before. When time runs out, two medians must do.
     """
     medians: list[float] = []
     count, done = 1, 0
@@ -131,11 +132,15 @@ def _warm_up(call: Call, settings: Settings) -> _Warm:
         done += count
         medians.append(statistics.median(walls))
         elapsed = time.perf_counter() - start
-        last = medians[-3:]
-        settled = len(medians) > 3 and max(last) - min(last) <= settings.tolerance * min(last)
-        if (settled and elapsed >= settings.warmup_seconds) or elapsed >= settings.max_warmup_seconds:
+        over = elapsed >= settings.max_warmup_seconds
+        settled = _agree(medians[1:][-3:], 2 if over else 3, settings.tolerance)
+        if over or (settled and elapsed >= settings.warmup_seconds):
             return _Warm(done, settled, medians[-1])
         count = _count_for(settings.warmup_seconds / 4, medians[-1], 200)
+
+
+def _agree(medians: list[float], least: int, tolerance: float) -> bool:
+    return len(medians) >= least and max(medians) - min(medians) <= tolerance * min(medians)
 
 
 def _count_for(seconds: float, each: float, most: int) -> int:

@@ -35,23 +35,16 @@ def run_program(argv: Sequence[str], *, timeout: float, env: Mapping[str, str] |
         MissingToolError: it is not installed.
         ToolCrashError: it did not end within ``timeout`` seconds.
     """
+    process = _start(argv, env, stdin=subprocess.DEVNULL)
     try:
-        done = subprocess.run(
-            list(argv),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env=_environment(env),
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except FileNotFoundError as error:
-        raise MissingToolError(
-            f"wanted to run {argv[0]}", seen="it is not installed", next_step="run: edgewright doctor"
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise ToolCrashError(f"{argv[0]} did not finish", allowed=f"{timeout:g} s") from error
-    return Finished(done.returncode, done.stdout, done.stderr)
+        stdout, stderr = process.communicate(timeout=timeout)
+    except BaseException as error:
+        _kill(process)
+        process.communicate()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise ToolCrashError(f"{argv[0]} did not finish", allowed=f"{timeout:g} s") from error
+        raise
+    return Finished(process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str] | None:
@@ -92,7 +85,7 @@ def converse(
         ToolCrashError: it died without a word: the last lines of its standard error are in the message.
         MissingToolError: the program is not installed.
     """
-    process = _start(argv, env)
+    process = _start(argv, env, stdin=subprocess.PIPE)
     tail = _Tail(process.stderr)
     with _killed_after(process, timeout) as expired:
         try:
@@ -100,10 +93,9 @@ def converse(
                 _feed(process, feed)
             final = _read_events(process, on_event)
         except BaseException:
-            process.kill()
+            _kill(process)
             raise
         finally:
-            _close(process.stdin)
             status = _end(process)
     tail.join()
     if final is None:
@@ -114,27 +106,38 @@ def converse(
     return final
 
 
-def _start(argv: Sequence[str], env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
-    """Start a worker in a session of its own, so that whatever its libraries start can be ended with it."""
+def _start(argv: Sequence[str], env: Mapping[str, str] | None, stdin: int) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, so that whatever it starts can be ended with it.
+
+    Raises:
+        MissingToolError: it is not installed, or is no program.
+    """
     pipe = subprocess.PIPE
     try:
         return subprocess.Popen(
-            list(argv), stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(env), start_new_session=True
+            list(argv), stdin=stdin, stdout=pipe, stderr=pipe, env=_environment(env), start_new_session=True
         )
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        installed = "it is not installed" if isinstance(error, FileNotFoundError) else "it is not a program"
         raise MissingToolError(
-            f"wanted to run {argv[0]}", seen="it is not installed", next_step="run: edgewright doctor"
+            f"wanted to run {argv[0]}", seen=installed, next_step="run: edgewright doctor"
         ) from error
 
 
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a program and everything in its session; once it is reaped its number may be another's."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def _end(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the worker, end what it left running in its session, and return its exit status."""
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # not reaped yet: its number cannot be another's
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    status = process.wait()
-    _close(process.stdout)
-    return status
+    """Hang up, wait for the worker, end what it left running in its session, and return its exit status."""
+    _close(process.stdin)
+    _close(process.stdout)  # a worker that goes on talking must not wait for a listener
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    _kill(process)
+    return process.wait()
 
 
 def _feed(process: subprocess.Popen[bytes], feed: Callable[[IO[bytes]], None]) -> None:
@@ -203,11 +206,11 @@ class _killed_after:
 
     def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         self.expired = threading.Event()
-        self.timer = threading.Timer(seconds, self._kill, args=(process,))
+        self.timer = threading.Timer(seconds, self._end, args=(process,))
 
-    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
         self.expired.set()
-        process.kill()
+        _kill(process)
 
     def __enter__(self) -> threading.Event:
         self.timer.daemon = True

@@ -77,15 +77,19 @@ def tool_versions(target: Target) -> dict[str, str]:
 
 
 def default_target(device: Device, formats: tuple[str, ...]) -> str:
-    """The first of the device's targets that is in this release and reads one of ``formats``.
+    """The best of the device's targets that is in this release and reads one of ``formats``.
+
+    A target whose first choice the format is comes before one that merely accepts it; the device's
+    order decides between equals.
 
     Raises:
         ConfigError: none does.
     """
     present = [name for name in device.targets if name in TARGETS]
-    for name in present:
-        if set(load_target(name).formats) & set(formats):
-            return name
+    ranks = {name: _rank(load_target(name).formats, formats) for name in present}
+    able = [name for name in present if ranks[name] is not None]
+    if able:
+        return min(able, key=lambda name: ranks[name] or 0)
     raise ConfigError(
         f"wanted a target for '{device.name}' that reads {' or '.join(formats)}",
         seen=f"the device's targets: {', '.join(device.targets)}",
@@ -94,3 +98,8 @@ def default_target(device: Device, formats: tuple[str, ...]) -> str:
         if present
         else "this device's backend is not in this release; see: edgewright targets",
     )
+
+
+def _rank(reads: tuple[str, ...], given: tuple[str, ...]) -> int | None:
+    """Place of the first format of a target that is given; None when it reads none of them."""
+    return next((place for place, name in enumerate(reads) if name in given), None)

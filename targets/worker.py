@@ -23,13 +23,13 @@ from typing import Any, TextIO
 import numpy as np
 
 from profiles.device import Power
-from profiles.errors import ConfigError, EdgewrightError, MissingToolError, ToolCrashError
+from profiles.errors import ConfigError, DataError, EdgewrightError, MissingToolError, ToolCrashError
 from profiles.meters.registry import find_meter
 from profiles.profiler import measure
 from profiles.runner import Array, Runner
 from profiles.sampling import Settings
 from targets.artifact import GOLDEN, Artifact, load_artifact
-from targets.golden import check_golden, load_golden
+from targets.golden import check_golden, load_golden, save_arrays
 
 Request = Mapping[str, Any]
 Say = Callable[[dict[str, Any]], None]
@@ -57,13 +57,23 @@ def open_runner(artifact: Artifact) -> Runner:
 
 
 def save_stacks(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write stacked arrays as ``.npz``; names may hold any character that zip takes."""
-    np.savez(path, allow_pickle=False, **arrays)
+    """Write stacked arrays as ``.npz``; names may hold any character that zip takes.
+
+    Raises:
+        OutputError: the place cannot be written, or the disk is full.
+    """
+    save_arrays(path, arrays)
 
 
 def run_stack(runner: Runner, inputs: Mapping[str, Array], say: Say) -> dict[str, Array]:
-    """One inference per entry of the stacks' first axis; outputs are stacked the same way."""
-    total = len(next(iter(inputs.values())))
+    """One inference per entry of the stacks' first axis; outputs are stacked the same way.
+
+    Raises:
+        DataError: there is not a single entry.
+    """
+    total = min((len(stack) for stack in inputs.values()), default=0)
+    if not total:
+        raise DataError("wanted at least one sample to run", seen="none")
     collected: list[dict[str, Array]] = []
     for index in range(total):
         collected.append(runner.run({name: stack[index] for name, stack in inputs.items()}))
@@ -124,6 +134,8 @@ ACTIONS: Actions = {
 def serve(request: Request, say: Say, actions: Actions = ACTIONS) -> int:
     """Carry out one request; errors become an ``error`` event."""
     try:
+        if request.get("action") not in actions:
+            raise ConfigError("wanted an action", seen=repr(request.get("action")), allowed=", ".join(actions))
         answer = actions[request["action"]](request, say)
     except EdgewrightError as error:
         say({"event": "error", **error.as_dict()})

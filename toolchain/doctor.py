@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,10 +43,9 @@ class Finding:
 
 
 def _program(name: str) -> str | None:
-    """Where a program is; system folders count even when PATH leaves them out."""
-    return shutil.which(name) or next(
-        (str(folder / name) for folder in (Path("/usr/sbin"), Path("/sbin")) if (folder / name).is_file()), None
-    )
+    """Where a program is; this Python's own folder and the system's count even when PATH leaves them out."""
+    folders = (Path(sys.executable).parent, Path("/usr/sbin"), Path("/sbin"))
+    return shutil.which(name) or next((str(folder / name) for folder in folders if (folder / name).is_file()), None)
 
 
 def _extra(name: str) -> str:

@@ -6,9 +6,8 @@ project → samples → weights → exports (parity) → per device: support →
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from profiles.measurement import Metric, unavailable
@@ -18,7 +17,7 @@ from toolchain.budget import check_budget
 from toolchain.cache import Cache, open_cache
 from toolchain.progress import Progress
 from toolchain.project.models import Project
-from toolchain.steps.bundle import BundleJob, golden_metrics, layer_rows, size_metrics
+from toolchain.steps.bundle import golden_metrics, layer_rows, size_metrics
 from toolchain.steps.compile import build_all
 from toolchain.steps.deliver import Delivery
 from toolchain.steps.evaluate import bundle_accuracy
@@ -53,55 +52,46 @@ def build(project: Project, options: Options, progress: Progress | None = None) 
         EdgewrightError: the first thing that stands in the way; finished bundles of earlier builds stay.
     """
     progress = progress or Progress(quiet=True)
-    with _cache(options) as cache, Delivery(options.out) as delivery:
+    with open_cache(reuse=options.cache) as cache, Delivery(options.out) as delivery:
         source = open_source(project, cache, progress)
         plans = [make_plan(entry, project, source) for entry in project.devices]
-        jobs = prepare(plans, source)
-        folders = build_all(jobs, cache, options.jobs, progress)
-        accuracy = source.float_accuracy()
-        entries = [
-            measure(plan, folder, source, accuracy, cache, delivery, options, progress)
-            for plan, folder in zip(plans, folders, strict=True)
-        ]
+        model = source.export({plan.format for plan in plans})
+        folders = build_all([plan.job(source, model) for plan in plans], cache, options.jobs, progress)
+        site = Site(source, source.float_accuracy(), cache, delivery, options, progress)
+        entries = [measure(plan, folder, site) for plan, folder in zip(plans, folders, strict=True)]
         return delivery.finish(BuildResult(options.out, tuple(entries)))
 
 
-def prepare(plans: Sequence[Plan], source: ModelSource) -> list[BundleJob]:
-    """Export once for all devices, and say per device what is to be built."""
-    model = source.export({plan.format for plan in plans})
-    return [plan.job(source, model) for plan in plans]
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """What all bundles of one build share."""
+
+    source: ModelSource
+    float_accuracy: Metric
+    cache: Cache
+    delivery: Delivery
+    options: Options
+    progress: Progress
 
 
-def measure(
-    plan: Plan,
-    folder: Path,
-    source: ModelSource,
-    float_accuracy: Metric,
-    cache: Cache,
-    delivery: Delivery,
-    options: Options,
-    progress: Progress,
-) -> Entry:
+def measure(plan: Plan, folder: Path, site: Site) -> Entry:
     """Accuracy, profile and budget of one built bundle, which is then put in its place."""
     artifact = load_artifact(folder, verify=False)
-    with progress.step(f"accuracy of {plan.name}") as step:
-        accuracy = bundle_accuracy(artifact, source.data, source.task, cache, step.update)
-    ran = {**golden_metrics(artifact), **accuracies(accuracy, float_accuracy)}
-    metrics = {**source.metrics(), **size_metrics(artifact), **plan.as_run(ran)}
-    with delivery.bundle(plan.name, folder) as staged:
-        profile = plan.profile(staged, options, progress)
-        if profile is not None:
-            metrics |= dict(profile.metrics)
-    times = profile.as_dict()["layers"] if profile else []
+    with site.progress.step(f"accuracy of {plan.name}") as step:
+        accuracy = bundle_accuracy(artifact, site.source.data, site.source.task, site.cache, step.update)
+    ran = {**golden_metrics(artifact), **accuracies(accuracy, site.float_accuracy)}
+    metrics = {**site.source.metrics(), **size_metrics(artifact), **plan.as_run(ran)}
+    with site.delivery.bundle(plan.name, folder) as staged:
+        profile = plan.profile(staged, site.options.settings, site.progress) if site.options.profile else None
     return Entry(
         name=plan.name,
         device=plan.device.name,
         target=plan.target,
         precision=plan.precision,
-        bundle=delivery.out / plan.name,
-        metrics=metrics,
-        budget=check_budget(plan.entry.budget, metrics),
-        layers=layer_table(times, layer_rows(folder)),
+        bundle=site.delivery.out / plan.name,
+        metrics={**metrics, **(profile.metrics if profile else {})},
+        budget=check_budget(plan.entry.budget, {**metrics, **(profile.metrics if profile else {})}),
+        layers=layer_table(profile.as_dict()["layers"] if profile else [], layer_rows(folder)),
         executed=profile.executed if profile else {},
         stable=profile.stable if profile else None,
         notes=profile.notes if profile else (),
@@ -117,12 +107,3 @@ def accuracies(accuracy: Metric, reference: Metric) -> Mapping[str, Metric]:
         reference.value - accuracy.value, "1", accuracy.kind, f"against {reference.method}: {reference.value:.4f}"
     )
     return {"accuracy": accuracy, "accuracy_drop": drop}
-
-
-@contextlib.contextmanager
-def _cache(options: Options) -> Iterator[Cache]:
-    cache = open_cache(reuse=options.cache)
-    try:
-        yield cache
-    finally:
-        cache.close()

@@ -18,7 +18,8 @@ from profiles.errors import UnsupportedError
 from profiles.runner import Array
 from targets.adapt import inputs_to_native
 from targets.base import CalibrationSet, ExportedModel, Scheme
-from targets.calibration import Range, check_samples, observe, ranges
+from targets.calibration import check_samples, observe, ranges
+from targets.histogram import Range
 from targets.litert.io import native_io, tensor_index
 from targets.quiet import quiet
 from targets.tflite_tools import read_tflite

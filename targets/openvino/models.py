@@ -35,6 +35,15 @@ def read(path: Path) -> Any:
         ) from error
 
 
+def open_network(model: ExportedModel) -> Any:
+    """The model's network with its shapes fixed to those of its specs; a TFLite file may leave the batch axis open."""
+    network = read(source_file(model))
+    if any(port.get_partial_shape().is_dynamic for port in network.inputs):
+        ports = zip(network.inputs, model.inputs, strict=True)
+        network.reshape({port: list(spec.shape) for port, spec in ports})
+    return network
+
+
 def _reason(text: str) -> str:
     """The line of an OpenVINO exception that a person can use."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -64,9 +73,8 @@ def watchable(model: Any) -> dict[str, Any]:
     }
 
 
-def watch(path: Path, names: Iterable[str], samples: Iterable[Arrays]) -> Iterator[dict[str, Array]]:
-    """Run the model on the CPU in f32 and yield the named nodes' outputs, sample by sample."""
-    model = read(path)
+def watch(model: Any, names: Iterable[str], samples: Iterable[Arrays]) -> Iterator[dict[str, Array]]:
+    """Run a network on the CPU in f32 and yield the named nodes' outputs, sample by sample. Adds outputs to it."""
     nodes = watchable(model)
     wanted = [name for name in names if name in nodes]
     ports = {name: model.add_outputs([nodes[name].output(0)])[0] for name in wanted}

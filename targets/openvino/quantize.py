@@ -9,7 +9,7 @@ from typing import Any
 from profiles.errors import UnsupportedError
 from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import check_samples
-from targets.openvino.models import read, source_file
+from targets.openvino.models import open_network, source_file
 from targets.quiet import quiet
 
 CALIBRATORS = ("minmax", "percentile")
@@ -22,9 +22,9 @@ def to_int8(model: ExportedModel, calibration: CalibrationSet, scheme: Scheme, o
     """
     check_samples(calibration, {spec.name: spec.shape for spec in model.inputs})
     _require_calibrator(scheme)
-    source, target = source_file(model), out / "model.xml"
+    target = out / "model.xml"
     with quiet():
-        quantized = _quantize(read(source), [list(sample.values()) for sample in calibration], scheme)
+        quantized = _quantize(open_network(model), [list(sample.values()) for sample in calibration], scheme)
     save(quantized, target, half=False)
     notes = {
         "dialect": "NNCF FakeQuantize, preset MIXED",
@@ -37,7 +37,7 @@ def to_int8(model: ExportedModel, calibration: CalibrationSet, scheme: Scheme, o
         onnx=None,
         tflite=None,
         precision="int8",
-        float_native=source,
+        float_native=source_file(model),
         notes={**model.notes, **notes},
     )
 

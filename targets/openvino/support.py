@@ -8,7 +8,7 @@ from profiles.device import Device
 from profiles.errors import UnsupportedError
 from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
 from targets.fit import weights_fit
-from targets.openvino.models import read, source_file
+from targets.openvino.models import open_network
 
 _PLUMBING = {"Parameter", "Result", "Constant"}
 _COMPUTE = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul", "LSTMSequence", "GRUSequence"}
@@ -23,7 +23,7 @@ def report(name: str, model: ExportedModel, device: Device, precision: str) -> S
     if not (model.native or model.onnx or model.tflite):
         return SupportReport(name, device.name, precision, problems=("no ONNX or TFLite file of the model",))
     try:
-        network = read(source_file(model))
+        network = open_network(model)
     except UnsupportedError as error:
         return SupportReport(name, device.name, precision, problems=(error.seen,))
     supported = ov.Core().query_model(network, "CPU")

@@ -42,10 +42,10 @@ class OpenVinoTarget:
 
     def compile(self, model: ExportedModel, device: Device, out: Path) -> Compiled:
         """OpenVINO IR; constants in fp16 where the arithmetic is 16-bit."""
-        from targets.openvino.models import read, source_file
+        from targets.openvino.models import open_network
         from targets.openvino.quantize import save
 
-        network = read(source_file(model))
+        network = open_network(model)
         _require_static(network)
         save(network, out / "model.xml", half=model.precision in ("fp16", "bf16"))
         inputs = tuple(_native(spec, port) for spec, port in zip(model.inputs, network.inputs, strict=True))
@@ -61,15 +61,16 @@ class OpenVinoTarget:
 
     def layer_errors(self, quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]:
         """Node by node: the float IR against the quantized one, both on the CPU plugin in f32."""
-        from targets.openvino.models import read, source_file, watch, watchable
+        from targets.openvino.models import open_network, watch, watchable
 
         if quantized.float_native is None:
             return []
         kept = list(samples)
-        before, after = quantized.float_native, source_file(quantized)
-        nodes = watchable(read(before))
-        names = [name for name in nodes if name in watchable(read(after))]
-        ops = {name: nodes[name].get_type_name() for name in names}
+        before = open_network(dataclasses.replace(quantized, native=quantized.float_native))
+        after = open_network(quantized)
+        common = watchable(after)
+        ops = {name: node.get_type_name() for name, node in watchable(before).items() if name in common}
+        names = list(ops)
         return compare(watch(before, names, kept), watch(after, names, kept), ops)
 
 

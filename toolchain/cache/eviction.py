@@ -44,14 +44,15 @@ class Eviction:
         """Bytes of all entries."""
         return sum(_size(entry) for entry in self._entries.iterdir())
 
-    def shrink(self) -> int:
+    def shrink(self, limit: float | None = None) -> int:
         """Evict until the limit is kept or everything left is in use; returns how many entries went."""
+        limit = self._limit if limit is None else limit
         removed = 0
         with self._guard:
             sizes = {entry: _size(entry) for entry in sorted(self._entries.iterdir(), key=_last_used)}
             total = sum(sizes.values())
             for entry, size in sizes.items():
-                if total <= self._limit:
+                if total <= limit:
                     break
                 if self._evict(entry):
                     removed += 1

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from toolchain.cache.entry import FILES, Damaged, Entry, check, move, seal
 from toolchain.cache.eviction import Eviction, mark_used
-from toolchain.cache.keys import key_of, plain
+from toolchain.cache.keys import key_of, plain, step_key
 from toolchain.cache.refusals import DISK, refusals
 from toolchain.cache.staging import LOCK, Staging
 
@@ -184,6 +184,19 @@ class Cache:
     def size(self) -> int:
         """Bytes of all entries."""
         return self._eviction.size()
+
+    def count(self) -> int:
+        """Number of entries."""
+        return sum(1 for _ in (self.root / "entries").iterdir())
+
+    def clear(self) -> int:
+        """Remove every entry that nobody uses; returns how many went."""
+        return self._eviction.shrink(0)
+
+    def peek(self, name: str, inputs: Mapping[str, Any], *, version: int = 1) -> Path | None:
+        """The outputs of a step if it has been made, unchecked and not protected from eviction: for ``--dry-run``."""
+        place = self._place(step_key(name, version, inputs))
+        return place / FILES if (place / FILES).is_dir() else None
 
     def clean(self) -> int:
         """Remove what dead processes left, and entries beyond the limit; returns how many were removed."""

@@ -157,7 +157,7 @@ def _check(job: BundleJob, outputs: Arrays) -> None:
             ok, seen, allowed = errors[name] <= limit, f"largest error {errors[name]:.4g}", f"at most {limit:.4g}"
         if not ok:
             raise VerificationError(
-                f"{job.scheme.precision} of '{job.model.name}' for {job.target}: output '{name}' must follow the reference",
+                f"'{job.model.name}' in {job.scheme.precision} for {job.target}: '{name}' must follow the reference",
                 seen=seen,
                 allowed=allowed,
                 next_step="try another calibrator, or more calibration samples",

@@ -82,11 +82,12 @@ class ProjectData:
         return facts
 
     def tests(self) -> Iterator[tuple[dict[str, Array], Array | None]]:
-        """All test batches with their labels."""
+        """All test batches with their labels; a short last one is filled up, and has fewer labels than samples."""
         test, size = self.splits.test, self.input.shape[0]
-        for index, sample in enumerate(test.samples(size)):
-            labels = None if test.labels is None else test.labels[index * size : (index + 1) * size]
-            yield sample, labels
+        for values, labels in test.batches(size):
+            missing = size - len(values)
+            filled = np.concatenate([values, np.repeat(values[-1:], missing, axis=0)]) if missing else values
+            yield {self.input.name: filled}, labels
 
 
 def _first(samples: Iterator[dict[str, Array]]) -> Iterator[dict[str, Array]]:
@@ -142,17 +143,20 @@ def _source(kind: str, path: Path | None) -> str:
 def frontend_input(project: Project, spec: TensorSpec) -> InputSpec:
     """How raw samples become what the model takes: the project's words, else the model's own."""
     said = project.model.input[0] if project.model.input else None
-    scale = said.scale if said else None
-    factor = 1 / scale if scale else _scale_of(spec)
+    scale = (said.scale if said else None) or _scale_of(spec)
     layout = (said.layout if said else "") or spec.layout
-    return InputSpec(spec.shape, layout, spec.name, factor, said.mean if said else (), said.std if said else ())
+    return InputSpec(spec.shape, layout, spec.name, scale, said.mean if said else (), said.std if said else ())
 
 
 def _scale_of(spec: TensorSpec) -> float | None:
-    """1 for a quantized image input that reaches beyond 128: it takes raw pixels; else the frontend's default."""
+    """1 for a quantized image input that reaches beyond 128: it takes raw pixels; else the frontend's default.
+
+    A negative zero point is that of a signed type, whose highest step is 127; else it is taken as 255.
+    """
     if spec.scale is None or len(spec.shape) != 4:
         return None
-    highest = spec.scale * (np.iinfo(spec.dtype).max - (spec.zero_point or 0)) if "int" in spec.dtype else 0.0
+    zero_point = spec.zero_point or 0
+    highest = spec.scale * ((127 if zero_point < 0 else 255) - zero_point)
     return 1.0 if highest > 128 else None
 
 

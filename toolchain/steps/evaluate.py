@@ -68,7 +68,8 @@ def _count(artifact: Artifact, data: ProjectData, progress: Progress) -> tuple[i
         for index, wanted in enumerate(labels):
             one = {artifact.compiled.outputs[0].name: outputs[first][index]}
             scores = outputs_to_canonical(one, artifact.compiled.outputs[:1], canonical_out[:1])[canonical_out[0].name]
-            correct += int(np.sum(np.argmax(scores.reshape(len(wanted), -1), axis=1) == wanted))
+            guesses = np.argmax(scores.reshape(len(scores), -1), axis=1)[: len(wanted)]
+            correct += int(np.sum(guesses == wanted))
             total += len(wanted)
         progress(total, data.facts["tests"])
     return correct, total

@@ -70,6 +70,10 @@ class FileSource:
         """As in ``[model]``."""
         return self.project.model.task
 
+    def planned(self, format_: str) -> list[str]:
+        """The file is there."""
+        return [f"read {self.project.model.source.name}"]
+
     def export(self, formats: Iterable[str]) -> ExportedModel:
         """The file itself with golden samples; test samples where there are any."""
         return self._with_golden

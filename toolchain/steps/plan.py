@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from profiles.device import Device
 from profiles.errors import ConfigError, UnsupportedError
 from profiles.machine import describe, snapshot
 from profiles.measurement import Metric, as_stand_in
 from profiles.profiler import Profile
+from profiles.sampling import Settings
 from targets.artifact import PROFILE, load_artifact, write_json
 from targets.base import ExportedModel, Scheme, SupportReport
 from targets.measure import profile_bundle, state_is_device
 from targets.registry import default_target, load_target, require_packages
+from toolchain.progress import Progress
 from toolchain.project.device_section import DeviceEntry
 from toolchain.project.models import Project
 from toolchain.steps.bundle import BundleJob
@@ -71,14 +72,12 @@ class Plan:
             tflite=model.tflite if self.format == "tflite" else None,
         )
 
-    def profile(self, folder: Path, options: Any, progress: Any) -> Profile | None:
+    def profile(self, folder: Path, settings: Settings, progress: Progress) -> Profile:
         """Measure the bundle here, or where the entry says, and write ``profile.json``."""
-        if not options.profile:
-            return None
         where = f" on {self.entry.via}" if self.entry.via else ""
         with progress.step(f"profile {self.name}{where}") as step:
             artifact = load_artifact(folder)
-            profile = profile_bundle(artifact, options.settings, via=self.entry.via or "", progress=step.update)
+            profile = profile_bundle(artifact, settings, via=self.entry.via or "", progress=step.update)
         write_json(folder / PROFILE, profile.as_dict())
         return profile
 

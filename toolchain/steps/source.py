@@ -35,6 +35,10 @@ class ModelSource(Protocol):
         """As in ``[model]``."""
         ...
 
+    def planned(self, format_: str) -> list[str]:
+        """What would be done before a file in this format is there, in words."""
+        ...
+
     def export(self, formats: Iterable[str]) -> ExportedModel:
         """Files in these formats, golden samples and the float reference's outputs."""
         ...

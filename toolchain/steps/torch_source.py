@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import torch
 
 
+#: Formats as people write them.
+TITLES = {"onnx": "ONNX", "tflite": "TFLite"}
+
+
 class TorchSource:
     """A ``zoo:``, ``module:callable`` or ``.pt2`` model of one project."""
 
@@ -52,6 +56,16 @@ class TorchSource:
     def task(self) -> str:
         """As in ``[model]``."""
         return self.project.model.task
+
+    def planned(self, format_: str) -> list[str]:
+        """Training where the project asks for it, and the export."""
+        if self.project.train is None:
+            return [f"load {self.project.model.source.text}", f"export to {TITLES[format_]}"]
+        made = self._cache.peek("train", self._train_key()) is not None
+        return [
+            "train (cached)" if made else f"train {self.project.train.epochs} epochs",
+            f"export to {TITLES[format_]}",
+        ]
 
     def metrics(self) -> dict[str, Metric]:
         """``params`` and ``macs``."""
@@ -111,11 +125,10 @@ class TorchSource:
             "torch": importlib.metadata.version("torch"),
         }
 
-    def _trained(self) -> Path:
+    def _settings(self) -> TrainSpec:
         assert self.project.train is not None
-        assert self.data is not None
-        section, spec = self.project.train, self._model_spec(self.project.model.weights)
-        settings = TrainSpec(
+        section = self.project.train
+        return TrainSpec(
             epochs=section.epochs,
             batch=section.batch,
             lr=section.lr,
@@ -127,22 +140,28 @@ class TorchSource:
             label_smoothing=section.label_smoothing,
             seed=section.seed,
         )
-        inputs = {**self._key(spec), "train": settings, **self.data.key()}
+
+    def _train_key(self) -> dict[str, Any]:
+        assert self.data is not None
+        start = self._model_spec(self.project.model.weights)
+        return {**self._key(start), "train": self._settings(), **self.data.key()}
+
+    def _trained(self) -> Path:
         with self._progress.step(f"train {self.project.model.name}") as step:
-            cached = self._cache.folder("train", inputs, lambda out: self._train(out, spec, settings, step.update))
+            cached = self._cache.folder("train", self._train_key(), lambda out: self._train(out, step.update))
             step.cached = cached.hit
         return cached.path / "weights.safetensors"
 
-    def _train(self, out: Path, spec: ModelSpec, settings: TrainSpec, update: Any) -> None:
+    def _train(self, out: Path, update: Any) -> None:
         from toolchain.frontend.train import train
         from toolchain.frontend.weights import save_weights
 
         assert self.data is not None
-        module = load_module(spec)
+        module = load_module(self._model_spec(self.project.model.weights))
         result = train(
             module,
             self.data.splits,
-            settings,
+            self._settings(),
             task=self.project.model.task,
             on_progress=update,
         )
@@ -193,7 +212,7 @@ class TorchSource:
     def _exported(self, name: str) -> Path:
         inputs = {**self._key(self.spec, "toolchain.export"), "format": name, "golden": self.golden_inputs}
         inputs["tools"] = {tool: _version(tool) for tool in ("onnx", "onnxscript", "litert-torch")}
-        with self._progress.step(f"export {self.project.model.name} to {name.upper()}") as step:
+        with self._progress.step(f"export {self.project.model.name} to {TITLES[name]}") as step:
             cached = self._cache.folder("export", inputs, lambda out: self._write_export(name, out))
             step.cached = cached.hit
         return cached.path

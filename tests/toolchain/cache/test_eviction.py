@@ -114,3 +114,22 @@ def test_clean_removes_what_belongs_to_nobody(tmp_path):
         assert cache.clean() == 2
         assert cache.clean() == 0, "nothing is left to clean"
         assert cache.folder("step", {}, produce).hit
+
+
+def test_counting_and_clearing(fill):
+    root, keys, _ = fill("abc", limit=3)
+    with Cache(root) as cache:
+        assert cache.count() == 3
+        cache.folder("step", {"name": "b"}, produce)
+        assert cache.clear() == 2, "the one in use stays"
+        assert cache.count() == 1
+    assert present(root, keys) == {"b"}
+
+
+def test_peeking_makes_nothing(fill):
+    root, *_ = fill("a", limit=1)
+    with Cache(root) as cache:
+        assert (cache.peek("step", {"name": "a"}) / "data").stat().st_size == 10_000
+        assert cache.peek("step", {"name": "b"}) is None
+        assert cache.count() == 1
+        assert cache.clear() == 1, "a look does not hold an entry"

@@ -12,6 +12,7 @@ from toolchain.cli.common import add_model_options, read_project
 from toolchain.cli.output import print_json
 
 if TYPE_CHECKING:
+    from toolchain.project.models import Project
     from toolchain.summary import BuildResult
 
 
@@ -64,10 +65,10 @@ def _print(result: BuildResult) -> None:
     print(f"report: {result.out / 'report.html'}", file=sys.stderr)
 
 
-def _dry_run(project: object, args: argparse.Namespace) -> int:
+def _dry_run(project: Project, args: argparse.Namespace) -> int:
     from toolchain.dry_run import dry_run
 
-    rows = dry_run(project, args.out, cache=not args.no_cache)  # type: ignore[arg-type]
+    rows = dry_run(project, args.out, cache=not args.no_cache)
     if args.json:
         print_json({"schema": 1, "plan": rows})
         return 0

@@ -18,15 +18,12 @@ def run(args: argparse.Namespace) -> int:
     from profiles.units import format_quantity
     from toolchain.cache import open_cache
 
-    cache = open_cache()
-    try:
+    with open_cache() as cache:
         removed = cache.clear() if args.action == "clear" else 0
         facts = {"path": str(cache.root), "entries": cache.count(), "bytes": cache.size(), "removed": removed}
-    finally:
-        cache.close()
+        words = f"{cache.root}: {cache.count()} entries, {format_quantity(cache.size(), 'B')}"
     if args.json:
         print_json(facts)
     else:
-        size = format_quantity(float(facts["bytes"]), "B")
-        print(f"{facts['path']}: {facts['entries']} entries, {size}" + (f", {removed} removed" if removed else ""))
+        print(words + (f", {removed} removed" if removed else ""))
     return 0

@@ -29,15 +29,22 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
     names = list(found)
+    short = short_names(args.bundles)
     keys = [key for key in _SHOWN if any(key in metrics for metrics in found.values())]
     rows = [
         [key, *(_cell(found[names[0]].get(key), found[name].get(key), name == names[0]) for name in names)]
         for key in keys
     ]
-    print_table(["metric", *names], rows, right=names)
+    print_table(["metric", *short], rows, right=short)
     kinds = {metric.kind for metrics in found.values() for metric in metrics.values()}
     print("; ".join(filter(None, ["ratio to the first bundle in brackets, where kinds agree", legend(kinds)])))
     return 0
+
+
+def short_names(bundles: list[Path]) -> list[str]:
+    """The folders' own names, or whole paths where two are the same."""
+    names = [path.resolve().name for path in bundles]
+    return names if len(set(names)) == len(names) else [str(path) for path in bundles]
 
 
 def figures(bundle: Path) -> dict[str, Metric]:

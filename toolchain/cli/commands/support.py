@@ -39,7 +39,8 @@ def _print(report: object, *, everything: bool) -> None:
     assert isinstance(report, SupportReport)
     counts = {verdict: sum(op.verdict is verdict for op in report.ops) for verdict in Verdict}
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    title = f"{report.device} with {report.target} in {report.precision}: {'can run' if report.ok else 'cannot run'} ({said})"
+    can = "can run" if report.ok else "cannot run"
+    title = f"{report.device} with {report.target} in {report.precision}: {can} ({said})"
     rows = [
         [op.name, op.op, op.verdict.value, op.note]
         for op in report.ops

@@ -1,0 +1,42 @@
+"""What a build would do, without training, exporting, compiling or measuring anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from profiles.machine import snapshot
+from targets.measure import state_is_device
+from toolchain.cache import open_cache
+from toolchain.progress import Progress
+from toolchain.project.models import Project
+from toolchain.steps.plan import Plan, make_plan
+from toolchain.steps.source import ModelSource, open_source
+
+
+def dry_run(project: Project, out: Path, *, cache: bool = True) -> list[dict[str, str]]:
+    """One row per bundle: ``bundle``, ``device``, ``target``, ``precision``, ``steps``.
+
+    Raises:
+        EdgewrightError: what would stop the build before its first long step.
+    """
+    with open_cache(reuse=cache) as store:
+        source = open_source(project, store, Progress(quiet=True))
+        plans = [make_plan(entry, project, source) for entry in project.devices]
+        return [_row(plan, source, out) for plan in plans]
+
+
+def _row(plan: Plan, source: ModelSource, out: Path) -> dict[str, str]:
+    return {
+        "bundle": str(out / plan.name),
+        "device": plan.device.name,
+        "target": plan.target,
+        "precision": plan.precision,
+        "steps": " → ".join(_steps(plan, source)),
+    }
+
+
+def _steps(plan: Plan, source: ModelSource) -> list[str]:
+    here = state_is_device(plan.device.as_dict(), snapshot())
+    where = f"on {plan.entry.via}" if plan.entry.via else "here" if here else "here, as a stand-in"
+    quantize = [f"convert to {plan.precision}"] if plan.precision != source.precision else []
+    return [*source.planned(plan.format), *quantize, "compile", "check golden outputs", f"profile {where}"]

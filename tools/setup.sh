@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Make .venv with everything, and install the Debian packages of tests and benchmarks where we are root.
+# Safe to run again. Called by `make setup`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PYTHON="${PYTHON:-python3}"
+VENV="${VENV:-.venv}"
+
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "setup: Edgewright needs Python 3.11 or newer; seen: $("$PYTHON" --version). Set PYTHON=..." >&2
+    exit 5
+}
+
+debian_packages() {
+    local missing=()
+    command -v chromium > /dev/null || missing+=(chromium)
+    command -v sshd > /dev/null || [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
+    command -v ssh > /dev/null || missing+=(openssh-client)
+    [ "${#missing[@]}" -eq 0 ] && return
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get > /dev/null; then
+        echo "setup: installing ${missing[*]}"
+        DEBIAN_FRONTEND=noninteractive apt-get update -q > /dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" > /dev/null
+    else
+        echo "setup: some tests need: sudo apt-get install ${missing[*]}" >&2
+    fi
+}
+
+python_packages() {
+    [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
+    local pip=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check)
+    # torch first and alone: an open range, or a package that pulls torchvision, brings gigabytes of CUDA
+    "$VENV/bin/python" -c 'import torch, sys; sys.exit(not torch.__version__.startswith("2.13."))' 2> /dev/null \
+        || "${pip[@]}" "torch==2.13.*"
+    "${pip[@]}" --editable '.[all,dev]'
+    "${pip[@]}" --no-deps 'pytorchcv==0.0.74' # asks for torchvision, which has no CPU build
+}
+
+[ "${EDGEWRIGHT_NO_APT:-}" ] || debian_packages
+echo "setup: installing Python packages into $VENV (about 3 GB, a minute or two)"
+python_packages
+echo "setup: done"
