@@ -6,6 +6,7 @@ Runs inside the process that holds the engine and nothing else; ``targets/worker
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -116,16 +117,16 @@ def measure(
     """
     reset_peak()
     baseline = resident_bytes()
-    before = snapshot()
+    before, start = snapshot(), time.perf_counter()
     with open_runner() as runner:
         call = runner.bind(inputs)
         samples = sample(call, settings, progress)
-        after = snapshot()
+        after, elapsed = snapshot(), time.perf_counter() - start
         memory = _peak_memory(baseline)
         energy = _energy(meter, meter_reason, call)
         counters = runner.counters()
     metrics = {**_latency(samples), "peak_memory": memory, **energy, **counters.metrics}
-    disturbed = disturbances(before, after, sum(samples.wall))
+    disturbed = disturbances(before, after, elapsed)
     return _profile(metrics, counters, (before, after, disturbed), settings, samples)
 
 
@@ -185,8 +186,6 @@ def _energy(meter: Meter | None, reason: str, call: Callable[[], object]) -> dic
 
 
 def _run_for(call: Callable[[], object], seconds: float) -> int:
-    import time
-
     end = time.perf_counter() + seconds
     count = 0
     while time.perf_counter() < end:

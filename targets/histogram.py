@@ -85,7 +85,7 @@ class Histogram:
 
     def edges(self) -> Array:
         """Of the bins, shape (bins + 1,)."""
-        return self.low + np.arange(len(self.counts) + 1) * self.width
+        return np.linspace(self.low, self.high, len(self.counts) + 1)
 
     def counts_with_zeros(self) -> Array:
         """Counts of all values, shape (bins,)."""

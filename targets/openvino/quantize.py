@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from profiles.errors import UnsupportedError
+from profiles.errors import ToolCrashError, UnsupportedError
 from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import check_samples
 from targets.openvino.models import open_network, source_file
@@ -23,8 +23,7 @@ def to_int8(model: ExportedModel, calibration: CalibrationSet, scheme: Scheme, o
     check_samples(calibration, {spec.name: spec.shape for spec in model.inputs})
     _require_calibrator(scheme)
     target = out / "model.xml"
-    with quiet():
-        quantized = _quantize(open_network(model), [list(sample.values()) for sample in calibration], scheme)
+    quantized = _quantize(open_network(model), [list(sample.values()) for sample in calibration], scheme)
     save(quantized, target, half=False)
     notes = {
         "dialect": "NNCF FakeQuantize, preset MIXED",
@@ -58,14 +57,19 @@ def _quantize(model: Any, items: list[list[Any]], scheme: Scheme) -> Any:
 
     nncf.set_log_level("ERROR")
     advanced = AdvancedQuantizationParameters(activations_range_estimator_params=_estimator(scheme))
-    advanced.disable_channel_alignment = False
-    return nncf.quantize(
-        model,
-        nncf.Dataset(items),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(items),
-        advanced_parameters=advanced,
-    )
+    with quiet() as chatter:
+        try:
+            return nncf.quantize(
+                model,
+                nncf.Dataset(items),
+                preset=nncf.QuantizationPreset.MIXED,
+                subset_size=len(items),
+                advanced_parameters=advanced,
+            )
+        except Exception as error:  # whatever the library raises
+            raise ToolCrashError(
+                "NNCF could not quantize the model", seen=f"{type(error).__name__}: {error} {chatter.tail(1)}".strip()
+            ) from error
 
 
 def _estimator(scheme: Scheme) -> Any:

@@ -38,9 +38,9 @@ def test_percentile_follows_its_definition_within_a_bin(batches, percentile):
     tail = (1 - percentile / 100) / 2 * everything.size
     wanted_low = everything[int(np.floor(tail + 1e-9))]
     wanted_high = everything[int(np.ceil(everything.size - tail - 1e-9)) - 1]
-    bin_and_hair = histogram.width * 1.000001
-    assert everything[0] <= low <= wanted_low <= low + bin_and_hair
-    assert high - bin_and_hair <= wanted_high <= high <= everything[-1]
+    hair = 1e-6 * histogram.width
+    assert everything[0] <= low <= wanted_low + hair <= low + histogram.width + 2 * hair
+    assert high - histogram.width - 2 * hair <= wanted_high - hair <= high <= everything[-1]
 
 
 @pytest.mark.parametrize("percentile", [90.0, 99.0, 99.9, 99.99, 100.0])
@@ -98,6 +98,18 @@ def test_mse_is_as_good_as_an_exhaustive_search_on_the_raw_values(name, first):
     tried = {(low * a, high * b) for a, b in grid}
     best = min(raw_error(everything, limits) for limits in tried)
     assert raw_error(everything, found) <= best * 1.03, f"{found} is worse than the best of {len(tried)} clippings"
+
+
+@pytest.mark.parametrize("calibrator", ["mse", "entropy"])
+def test_each_end_is_clipped_on_its_own(calibrator):
+    """One outlier that is no larger than the bulk, but on the other side of zero."""
+    values = np.abs(np.random.default_rng(8).normal(size=400_000))
+    values[0] = -3.9
+    low, high = calibrated(calibrator, *np.array_split(values, 4))
+    best = min(raw_error(values, (-3.9 * share, high)) for share in np.linspace(1, 0.05, 20))
+    assert raw_error(values, (low, high)) <= best * (1.03 if calibrator == "mse" else 2.0)
+    assert low > -2.5, "clipping by magnitude alone cannot spare the bulk and drop the outlier"
+    assert high > 3.0
 
 
 def test_entropy_is_as_good_as_an_exhaustive_search():

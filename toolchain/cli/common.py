@@ -77,8 +77,9 @@ def is_quantized_file(model: str) -> bool:
         return is_quantized(read_tflite(path))
     if path.suffix == ".onnx":
         from targets.onnx_tools import is_quantized as is_quantized_onnx
+        from targets.onnx_tools import load_onnx
 
-        return is_quantized_onnx(path)
+        return is_quantized_onnx(load_onnx(path, external=False))
     return False
 
 

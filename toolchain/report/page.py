@@ -129,7 +129,6 @@ def _charts(entries: Sequence[Entry]) -> dict[str, Any]:
     return {
         **drawn,
         "trade_up": up,
-        "trade_bare": any(c.bare for c in points if c),
         "no_samples": listing(bare),
         "gains": pairs,
         "tiles": tiles(entries, pairs),

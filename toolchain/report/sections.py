@@ -82,7 +82,12 @@ def _sentences(entry: Entry) -> Iterable[str]:
     if entry.profile is None:
         return []
     unstable = ["The run was unstable: its figures move from run to run."] if entry.stable is False else []
-    return dict.fromkeys([*unstable, *entry.profile.machine.disturbances, *entry.profile.notes])
+    said = [_sentence(text) for text in (*entry.profile.machine.disturbances, *entry.profile.notes) if text]
+    return dict.fromkeys([*unstable, *said])
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
 def unavailable_figures(entries: Sequence[Entry]) -> list[Shared]:

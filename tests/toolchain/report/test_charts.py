@@ -30,19 +30,25 @@ SPOTS = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(SPOTS)
-def test_labels_cover_neither_marks_nor_lines_nor_each_other(spots):
-    lines = line_boxes([(100.0, 400.0), (100.0, 200.0), (900.0, 200.0)])
-    labels = place_labels(spots, AREA, 13, lines)
+def test_labels_cover_neither_marks_nor_each_other(spots):
+    labels = place_labels(spots, AREA, 13, line_boxes([(100.0, 400.0), (100.0, 200.0), (900.0, 200.0)]))
     assert len(labels) == len(spots)
     boxes = [label.box for label in labels if label]
     marks = [Box(s.x - s.radius, s.y - s.radius, s.x + s.radius, s.y + s.radius) for s in spots]
     assert all(box.inside(AREA) for box in boxes), "a label leaves the plot"
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2)), "two labels overlap"
-    assert not any(box.overlaps(solid) for box in boxes for solid in [*marks, *lines]), (
-        "a label covers a mark or a line"
-    )
+    assert not any(box.overlaps(mark) for box in boxes for mark in marks), "a label covers a mark"
     for label, spot in zip(labels, spots, strict=True):
         assert label is None or label.text == spot.text, "a label went to another mark"
+
+
+def test_labels_keep_clear_of_lines_where_they_can_and_are_kept_where_they_cannot():
+    line = line_boxes([(0.0, 100.0), (900.0, 100.0)])
+    (label,) = place_labels([Spot(450, 100, 6, "on the line")], AREA, 13, line)
+    assert label is not None and not label.box.overlaps(line[0]), "there is room beside the line"
+    upright = [box for x in range(0, 900, 30) for box in line_boxes([(float(x), 0.0), (float(x), 400.0)])]
+    (label,) = place_labels([Spot(450, 100, 6, "among many lines")], AREA, 13, upright)
+    assert label is not None, "a label over a line is better than none"
 
 
 def test_a_lonely_mark_always_gets_its_label_beside_it():

@@ -7,7 +7,7 @@ import pytest
 from toolchain.report.facts import flat, lines, machine_facts
 from toolchain.report.layers import SHOWN, error_bars, time_bars
 from toolchain.report.load import load_build
-from toolchain.report.sections import figures, machines, unavailable_figures, versions
+from toolchain.report.sections import disturbances, figures, machines, unavailable_figures, versions
 from toolchain.report.table import executed, table
 
 
@@ -89,6 +89,15 @@ def test_versions_and_machines(entries):
     found = {v.subject: (v.text, v.everywhere) for v in versions(entries)}
     assert found["torch"] == ("2.13.0", True) and found["litert"] == ("2.3.0", False)
     assert [m.where for m in machines(entries)] == ["all bundles"]
+
+
+def test_disturbances_are_sentences_with_the_bundles_they_hold_for(build, edit):
+    path = build / "local-cpu-litert-int8" / "profile.json"
+    edit(path, lambda p: p["machine"].update(disturbances=["the load was 2.2", ""]))
+    said = {d.text: d.where for d in disturbances(load_build(build).entries)}
+    assert said["The load was 2.2."] == "litert int8 on local-cpu"
+    assert said["The run was unstable: its figures move from run to run."] == "openvino fp32"
+    assert said["Warm-up ended after 50 runs."] == "all bundles"
 
 
 def test_every_figure_is_listed_with_its_source(entries):

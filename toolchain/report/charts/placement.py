@@ -67,10 +67,10 @@ class Spot:
     text: str
 
 
-def place_labels(spots: Sequence[Spot], area: Box, size: float, obstacles: Sequence[Box] = ()) -> list[Label | None]:
+def place_labels(spots: Sequence[Spot], area: Box, size: float, lines: Sequence[Box] = ()) -> list[Label | None]:
     """A label per spot in the same order; None where there is no free place within the area.
 
-    ``obstacles`` are further boxes to keep clear of. Greedy: the nearest free of sixteen directions
+    ``lines`` are kept clear as long as there is another place. Greedy: the nearest free of sixteen directions
     on growing circles (point feature labelling, Imhof 1975; right side first), tried in a few
     orders, of which the one with the most labels and the shortest leaders wins.
     """
@@ -81,7 +81,7 @@ def place_labels(spots: Sequence[Spot], area: Box, size: float, obstacles: Seque
         lambda i: spots[i].radius,
         lambda i: -_neighbours(spots, i),
     ]
-    field = _Field(spots, area, [*map(_around, spots), *obstacles])
+    field = _Field(spots, area, [_around(spot) for spot in spots], lines)
     orders = [sorted(range(len(spots)), key=key) for key in (keys if len(spots) <= 16 else keys[:2])]
     return min((_greedy(field, order, size) for order in orders), key=_cost)
 
@@ -92,7 +92,8 @@ class _Field:
 
     spots: Sequence[Spot]
     area: Box
-    solid: Sequence[Box]
+    marks: Sequence[Box]
+    lines: Sequence[Box]
 
 
 def _around(spot: Spot) -> Box:
@@ -121,9 +122,17 @@ def _neighbours(spots: Sequence[Spot], index: int) -> int:
 
 
 def _first_free(field: _Field, index: int, taken: Sequence[Box], size: float) -> Label | None:
+    candidates = _candidates(field.spots[index], size, field.area)
+    clear = _pick(field, index, candidates, taken, field.lines)
+    return clear or _pick(field, index, candidates, taken, ())
+
+
+def _pick(
+    field: _Field, index: int, candidates: Sequence[tuple[float, Box]], taken: Sequence[Box], lines: Sequence[Box]
+) -> Label | None:
     spot = field.spots[index]
-    for distance, box in _candidates(spot, size):
-        if not box.inside(field.area) or any(box.overlaps(other) for other in (*field.solid, *taken)):
+    for distance, box in candidates:
+        if not box.inside(field.area) or any(box.overlaps(other) for other in (*field.marks, *taken, *lines)):
             continue
         doubtful = distance > _CLOSE or any(_distance(s, box) < distance + 3.0 for s in field.spots if s is not spot)
         leader = _leader(spot, box) if doubtful else None
@@ -132,7 +141,7 @@ def _first_free(field: _Field, index: int, taken: Sequence[Box], size: float) ->
     return None
 
 
-def _candidates(spot: Spot, size: float) -> list[tuple[float, Box]]:
+def _candidates(spot: Spot, size: float, area: Box) -> list[tuple[float, Box]]:
     """Boxes around the spot with their distance from its edge, nearest first; the right side wins a draw."""
     width, height = text_width(spot.text, size), size * _HEIGHT
     found = []
@@ -143,7 +152,8 @@ def _candidates(spot: Spot, size: float) -> list[tuple[float, Box]]:
             left = x - width * (1 - math.cos(angle)) / 2
             top = y - height * (1 + math.sin(angle)) / 2
             for shift in (0.0, 0.4, -0.4) if abs(math.cos(angle)) < 0.8 else (0.0,):
-                box = Box(left + shift * width, top, left + (shift + 1.0) * width, top + height)
+                start = min(max(left + shift * width, area.left), area.right - width)
+                box = Box(start, top, start + width, top + height)
                 found.append((_distance(spot, box), box))
     return sorted(found, key=lambda item: round(item[0] / 4.0))
 

@@ -36,7 +36,7 @@ class Layout:
     @property
     def area(self) -> Box:
         """Where marks and labels may lie."""
-        return Box(self.left + 2, self.top, self.width - self.right, self.height - self.bottom - 2)
+        return Box(self.left + 2, self.top + 3, self.width - self.right, self.height - self.bottom - 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +54,13 @@ class Plane:
         return self.x.place(entry.value(LATENCY) or 0.0), self.y.place(entry.value(self.vertical) or 0.0)
 
     def spots(self) -> list[Spot]:
-        """Every entry with its radius (area is size) and label: the device is named only where needed."""
-        shorts = [e.short for e in self.shown]
-        texts = [e.label if shorts.count(e.short) > 1 else e.short for e in self.shown]
-        return [Spot(*self.point(e), self._radius(e), text) for e, text in zip(self.shown, texts, strict=True)]
+        """Every entry with its radius (area is size) and the shortest label that no other entry shares."""
+        return [Spot(*self.point(e), self._radius(e), self._text(e)) for e in self.shown]
+
+    def _text(self, entry: Entry) -> str:
+        forms = (lambda e: e.short, lambda e: f"{e.precision} on {e.device}")
+        alone = [form(entry) for form in forms if sum(form(e) == form(entry) for e in self.shown) == 1]
+        return alone[0] if alone else entry.label
 
     def _radius(self, entry: Entry) -> float:
         size, largest = entry.value(SIZE), self.largest
