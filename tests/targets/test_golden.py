@@ -130,6 +130,7 @@ def test_tolerance_is_a_share_of_the_largest_magnitude():
     assert tolerances(outputs, "fp32")["y"] == pytest.approx(50 * 1e-4 + 1e-6)
     assert tolerances(outputs, "fp32")["y"] < tolerances(outputs, "fp16")["y"] < tolerances(outputs, "bf16")["y"]
     assert tolerances({"y": np.array([100], np.int8)}, "int8") == {"y": 2.0}, "integers: two quantization steps"
+    assert tolerances({"y": np.array([100], np.int64)}, "int8") == {"y": 0.0}, "an index must agree"
     assert tolerances({"y": np.zeros((0, 3), np.float32)}, "fp32") == {"y": pytest.approx(1e-6)}
 
 

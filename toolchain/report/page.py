@@ -24,7 +24,7 @@ from toolchain.report.entries import Entry
 from toolchain.report.gains import gains
 from toolchain.report.headline import tiles
 from toolchain.report.load import load_build
-from toolchain.report.ranking import LATENCY, budget_sentence, fastest_sentences, shortfalls
+from toolchain.report.ranking import LATENCY, budget_sentence, fastest_sentences, gain_sentences, shortfalls
 from toolchain.report.stats import FEWEST_SAMPLES
 from toolchain.report.table import table
 from toolchain.report.words import KINDS, listing
@@ -87,6 +87,21 @@ def _environment() -> Environment:
     )
     environment.filters["px"] = px
     return environment
+
+
+def verdicts(build_dir: Path) -> list[str]:
+    """What the page says first, in sentences: the budget, the fastest of each kind, and what did not help.
+
+    Raises:
+        ConfigError: as for :func:`render_report`.
+    """
+    entries = load_build(build_dir).entries
+    return [
+        budget_sentence(entries),
+        *shortfalls(entries),
+        *fastest_sentences(entries),
+        *gain_sentences(entries),
+    ]
 
 
 def _context(build_dir: Path) -> dict[str, Any]:

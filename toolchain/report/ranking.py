@@ -106,6 +106,18 @@ def judge(ratio: Ratio) -> Judgement:
     return Judgement.HARMED if ratio.high < 1.0 else Judgement.NOT_MEASURABLY
 
 
+def gain_sentences(entries: Sequence[Entry]) -> list[str]:
+    """What smaller precisions brought: one sentence for those that helped, one each for those that did not."""
+    found = pairs(entries)
+    helped = [f"{p.other.label} ×{p.ratio.value:.2f}" for p in found if p.judgement is Judgement.HELPED and p.ratio]
+    said = [f"Faster than fp32 on the same engine: {listing(helped)}."] if helped else []
+    for pair in found:
+        if pair.judgement in (Judgement.NOT_MEASURABLY, Judgement.HARMED) and pair.ratio is not None:
+            how = "is slower than" if pair.judgement is Judgement.HARMED else "is not measurably faster than"
+            said.append(f"Flagged: {pair.other.label} {how} fp32 on the same engine (×{pair.ratio.value:.2f}).")
+    return said
+
+
 def budget_sentence(entries: Sequence[Entry]) -> str:
     """How many keep their promises, who does not, and who cannot be judged."""
     if not entries:

@@ -16,7 +16,7 @@ import numpy as np
 from profiles.measurement import Kind, Metric, unavailable
 from profiles.runner import Array
 from targets.base import ExportedModel, TensorSpec
-from toolchain.cache import Cache, source_digest
+from toolchain.cache import Cache, source_digest, step_key
 from toolchain.frontend.source import default_input, load_module
 from toolchain.frontend.specs import InputSpec, ModelSpec, TrainSpec
 from toolchain.progress import Progress
@@ -40,7 +40,7 @@ class TorchSource:
         self._cache = cache
         self._progress = progress
         self.inputs = _input_specs(project)
-        self.data: ProjectData | None = project_data(project, self.inputs, cache)
+        self.data: ProjectData | None = project_data(project, self.inputs, cache, progress)
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -148,24 +148,31 @@ class TorchSource:
 
     def _trained(self) -> Path:
         with self._progress.step(f"train {self.project.model.name}") as step:
-            cached = self._cache.folder("train", self._train_key(), lambda out: self._train(out, step.update))
+            key = self._train_key()
+            cached = self._cache.folder(
+                "train", key, lambda out: self._train(out, step_key("train", 1, key), step.update)
+            )
             step.cached = cached.hit
         return cached.path / "weights.safetensors"
 
-    def _train(self, out: Path, update: Any) -> None:
+    def _train(self, out: Path, key: str, update: Any) -> None:
+        """Train, or go on where an interrupted build stopped; the checkpoint goes when the weights are there."""
         from toolchain.frontend.train import train
         from toolchain.frontend.weights import save_weights
 
         assert self.data is not None
         module = load_module(self._model_spec(self.project.model.weights))
+        checkpoint = self._cache.root / "checkpoints" / f"{key}.pt"
         result = train(
             module,
             self.data.splits,
             self._settings(),
             task=self.project.model.task,
+            checkpoint=checkpoint,
             on_progress=update,
         )
         save_weights(module, out / "weights.safetensors")
+        checkpoint.unlink(missing_ok=True)
         (out / "losses.json").write_text(json.dumps(result.losses))
 
     def reference(self) -> tuple[dict[str, Array], dict[str, Metric], str]:
@@ -191,6 +198,15 @@ class TorchSource:
         np.savez(out / "outputs.npz", allow_pickle=False, **outputs)
         facts = {"params": params, "macs": macs, "how": how}
         (out / "facts.json").write_text(json.dumps(facts))
+
+    def files(self, formats: Iterable[str]) -> ExportedModel:
+        """An export is not taken for one before it was checked: the same as :meth:`export`."""
+        return self.export(formats)
+
+    def steps(self, formats: Iterable[str]) -> int:
+        """Training, a file in each format, and the float accuracy, as far as they are wanted."""
+        trained, judged = self.project.train is not None, not no_accuracy(self.data, self.task)
+        return len(set(formats)) + trained + judged
 
     def export(self, formats: Iterable[str]) -> ExportedModel:
         """The model in the wanted formats, each checked against a float64 run."""

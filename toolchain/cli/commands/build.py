@@ -60,8 +60,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(result: BuildResult) -> None:
     from toolchain.cli.tables import print_entries
+    from toolchain.report import verdicts
 
     print_entries(result.entries)
+    for sentence in verdicts(result.out):
+        print(sentence)
     print(f"report: {result.out / 'report.html'}", file=sys.stderr)
 
 
