@@ -21,6 +21,7 @@ from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import check_samples, observe, ranges
 from targets.histogram import Range
 from targets.litert.io import native_io, tensor_index
+from targets.litert.pads import finite, pads_with_infinity, with_finite_pads
 from targets.quiet import quiet
 from targets.tflite_tools import read_tflite
 
@@ -32,9 +33,9 @@ def to_int8(model: ExportedModel, calibration: CalibrationSet, scheme: Scheme, o
     seen = ranges(observe(watch(model, model.tflite, calibration)), scheme.calibrator, scheme.percentile)
     ranks = {tensor.name: len(tensor.shape) for tensor in read_tflite(model.tflite).tensors}
     stored = {name: _as_statistics(limits, ranks[name]) for name, limits in seen.items()}
-    quantized = _apply(model.tflite, lambda worker: _static_int8(worker, scheme), stored)
-    target = out / "model.tflite"
-    target.write_bytes(quantized)
+    prepared, target = out / "finite.tflite", out / "model.tflite"
+    prepared.write_bytes(with_finite_pads(model.tflite, seen))
+    target.write_bytes(_apply(prepared, lambda worker: _static_int8(worker, scheme), stored))
     notes = {
         "dialect": "TFLite int8, asymmetric activations, symmetric weights",
         "calibrator": scheme.calibrator,
@@ -105,22 +106,27 @@ def _apply(path: Path, configure: Callable[[Any], None], statistics: Any) -> byt
 
 
 def watch(model: ExportedModel, path: Path, samples: CalibrationSet) -> Iterator[dict[str, Array]]:
-    """Run a TFLite file and yield every activation by name, sample by sample (quantized ones as real values)."""
+    """Run a TFLite file and yield every activation by name, sample by sample (quantized ones as real values).
+
+    Minus infinity, where a max pool is padded with it, is shown as the lowest finite value.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     inputs, _ = native_io(path, model.inputs, model.outputs, model.tflite_channel_last)
-    with warnings.catch_warnings():
+    with quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # keeping all tensors is what we are here for
         interpreter = Interpreter(str(path), experimental_preserve_all_tensors=True, num_threads=1)
-    interpreter.allocate_tensors()
+        interpreter.allocate_tensors()
     activations = {t.index for t in read_tflite(path).tensors if t.subgraph == 0 and not t.constant and t.name}
     details = [row for row in interpreter.get_tensor_details() if row["index"] in activations]
+    padded = pads_with_infinity(path)
     for sample in samples:
         interpreter.reset_all_variables()
         for name, values in inputs_to_native(sample, model.inputs, inputs).items():
             interpreter.set_tensor(tensor_index(name), values)
         interpreter.invoke()
-        yield dict(_real_values(interpreter, details))
+        seen = dict(_real_values(interpreter, details))
+        yield {name: finite(values) if name in padded else values for name, values in seen.items()}
 
 
 def _real_values(interpreter: Any, details: list[dict[str, Any]]) -> Iterator[tuple[str, Array]]:
