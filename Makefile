@@ -2,6 +2,7 @@
 # make test   set up and run the tests
 # make lint   ruff, mypy, import-linter
 # make bench  everything that the performance claims are made from (long)
+# make docs   rewrite the tables of the documentation that follow from code
 # make setup  .venv with everything; Debian packages where we are root (what is there already is left alone)
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.edgewright-setup
 DEMO_OUT ?= build
 
-.PHONY: setup demo test lint format bench clean
+.PHONY: setup demo test lint format bench docs clean
 
 setup: $(STAMP)
 
@@ -36,6 +37,9 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+docs: $(STAMP)
+	$(BIN)/python -m tools.docs --write
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

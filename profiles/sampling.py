@@ -76,7 +76,7 @@ class Samples:
 
 
 def sample(call: Call, settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None) -> Samples:
-    """Time ``call``; ``progress(done, total)`` is called between blocks only, at most ten times a second and once at the end."""
+    """Time ``call``; ``progress(done, total)`` is called between blocks only: ten times a second, and at the end."""
     with _no_garbage_collection():
         warm = _warm_up(call, settings)
         block = _count_for(_BLOCK_SECONDS, warm.median, 50)

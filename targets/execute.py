@@ -9,12 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from profiles.errors import EdgewrightError, MissingToolError, ToolCrashError, error_from_dict
+from targets.processes import KilledAfter, Leash, Tail, close, kill
 
 Event = dict[str, Any]
 
@@ -39,7 +39,7 @@ def run_program(argv: Sequence[str], *, timeout: float, env: Mapping[str, str] |
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     except BaseException as error:
-        _kill(process)
+        kill(process)
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise ToolCrashError(f"{argv[0]} did not finish", allowed=f"{timeout:g} s") from error
@@ -52,8 +52,11 @@ def _environment(extra: Mapping[str, str] | None) -> dict[str, str] | None:
 
 
 def python_argv(module: str, *arguments: str) -> list[str]:
-    """The command line that runs one of our modules with this interpreter."""
-    return [sys.executable, "-m", module, *arguments]
+    """The command line that runs one of our modules with this interpreter.
+
+    Modules are not looked for in the working folder: a file of the user's named ``onnx.py`` is not onnx.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def converse(
@@ -64,6 +67,7 @@ def converse(
     timeout: float = 3600.0,
     feed: Callable[[IO[bytes]], None] | None = None,
     explain: Callable[[int, str], EdgewrightError | None] = lambda status, stderr: None,
+    leash: Leash | None = None,
 ) -> Event:
     """Run a worker that speaks JSON lines on standard output, and return its ``result`` event.
 
@@ -79,6 +83,7 @@ def converse(
         feed: writes to the worker's standard input before events are read.
         explain: turns the exit status and the last lines of standard error of a worker that ended
             without a result into a better error than "it died", or returns None.
+        leash: ends the worker when it is cut.
 
     Raises:
         EdgewrightError: what the worker reported, as the class it named.
@@ -86,14 +91,14 @@ def converse(
         MissingToolError: the program is not installed.
     """
     process = _start(argv, env, stdin=subprocess.PIPE)
-    tail = _Tail(process.stderr)
-    with _killed_after(process, timeout) as expired:
+    tail = Tail(process.stderr)
+    with KilledAfter(process, timeout) as expired, (leash or Leash()).held(process):
         try:
             if feed is not None:
                 _feed(process, feed)
             final = _read_events(process, on_event)
         except BaseException:
-            _kill(process)
+            kill(process)
             raise
         finally:
             status = _end(process)
@@ -102,8 +107,16 @@ def converse(
         reason = None if expired.is_set() else explain(status, tail.text())
         raise reason or _crash(argv, status, tail.text(), timeout if expired.is_set() else None)
     if final["event"] == "error":
-        raise error_from_dict(final)
+        raise _reported(final, tail.text())
     return final
+
+
+def _reported(event: Event, stderr: str) -> EdgewrightError:
+    """The error that a worker reported; what it printed shows with ``--debug``."""
+    error = error_from_dict(event)
+    if stderr:
+        error.add_note(f"the worker's last words:\n{stderr}")
+    return error
 
 
 def _start(argv: Sequence[str], env: Mapping[str, str] | None, stdin: int) -> subprocess.Popen[bytes]:
@@ -124,19 +137,12 @@ def _start(argv: Sequence[str], env: Mapping[str, str] | None, stdin: int) -> su
         ) from error
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a program and everything in its session; once it is reaped its number may be another's."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
 def _end(process: subprocess.Popen[bytes]) -> int:
     """Hang up, wait for the worker, end what it left running in its session, and return its exit status."""
-    _close(process.stdin)
-    _close(process.stdout)  # a worker that goes on talking must not wait for a listener
+    close(process.stdin)
+    close(process.stdout)  # a worker that goes on talking must not wait for a listener
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    _kill(process)
+    kill(process)
     return process.wait()
 
 
@@ -145,13 +151,6 @@ def _feed(process: subprocess.Popen[bytes], feed: Callable[[IO[bytes]], None]) -
     with contextlib.suppress(BrokenPipeError):  # a worker that is gone left its last words on the other pipes
         feed(process.stdin)
         process.stdin.flush()
-
-
-def _close(stream: IO[bytes] | None) -> None:
-    if stream is None:
-        return
-    with contextlib.suppress(BrokenPipeError):  # the worker has ended already
-        stream.close()
 
 
 def _read_events(process: subprocess.Popen[bytes], on_event: Callable[[Event], None]) -> Event | None:
@@ -177,55 +176,25 @@ def _parse(line: bytes) -> Event | None:
     return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
 
 
-class _Tail:
-    """Reads a stream to its end in a thread and keeps the last 40 lines."""
-
-    def __init__(self, stream: IO[bytes] | None) -> None:
-        self.lines: list[str] = []
-        self.stream = stream
-        self.thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
-        self.thread.start()
-
-    def _read(self, stream: IO[bytes] | None) -> None:
-        for line in stream or ():
-            self.lines = [*self.lines[-39:], line.decode(errors="replace").rstrip()]
-
-    def join(self) -> None:
-        """Wait for the stream's end."""
-        self.thread.join(timeout=5)
-        if not self.thread.is_alive():
-            _close(self.stream)
-
-    def text(self) -> str:
-        """The last lines."""
-        return "\n".join(self.lines)
-
-
-class _killed_after:
-    """Kill the process when the time is over; the event tells that it happened."""
-
-    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
-        self.expired = threading.Event()
-        self.timer = threading.Timer(seconds, self._end, args=(process,))
-
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        self.expired.set()
-        _kill(process)
-
-    def __enter__(self) -> threading.Event:
-        self.timer.daemon = True
-        self.timer.start()
-        return self.expired
-
-    def __exit__(self, *_: object) -> None:
-        self.timer.cancel()
-
-
 def _crash(argv: Sequence[str], status: int, stderr: str, expired_after: float | None) -> ToolCrashError:
     if expired_after is not None:
         return ToolCrashError(f"{argv[0]} did not finish and was stopped", allowed=f"{expired_after:g} s")
-    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    return crash(Path(argv[0]).name, status, stderr)
+
+
+def crash(what: str, status: int, stderr: str) -> ToolCrashError:
+    """The error for a program that ended without a result; ``what`` is a word for it that the user knows."""
     last = [line for line in stderr.splitlines() if line.strip()][-3:]
     return ToolCrashError(
-        f"{Path(argv[0]).name} ended without a result", seen=f"{how}; last words: {' | '.join(last) or 'none'}"
+        f"{what} ended without a result",
+        seen=f"{_ending(status)}; last words: {' | '.join(last) or 'none'}",
+        next_step="try another target, precision or version of the engine; --debug shows more",
     )
+
+
+def _ending(status: int) -> str:
+    """An exit status in words."""
+    if status >= 0:
+        return f"exit status {status}"
+    name = next((known.name for known in signal.Signals if known == -status), "unknown")
+    return f"signal {-status} ({name})"

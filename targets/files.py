@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import secrets
@@ -17,12 +18,20 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
+#: The disk is full, a quota or size limit is reached, or it is read-only.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)
+
+
 def output_error(path: Path, error: OSError) -> OutputError:
     """The operating system's refusal in our words."""
+    mend = "free some space" if error.errno in DISK else "check who may write there"
+    if error.errno in _IN_THE_WAY:
+        mend = "a file is in the way of a folder: move it"
     return OutputError(
         f"cannot write {path}",
         seen=error.strerror or str(error),
-        next_step="free some space, or choose another folder with --out",
+        next_step=f"{mend}, or choose another folder with --out",
     )
 
 
@@ -68,7 +77,7 @@ def publish(staging: Path, final: Path) -> None:
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(final):
-            _check_replaceable(final)
+            check_replaceable(final)
             _replace(staging, final)
         else:
             staging.rename(final)
@@ -76,9 +85,14 @@ def publish(staging: Path, final: Path) -> None:
         raise output_error(final, error) from error
 
 
-def _check_replaceable(final: Path) -> None:
+def check_replaceable(final: Path) -> None:
+    """Check that a bundle may be put there.
+
+    Raises:
+        OutputError: there is something that is not a bundle.
+    """
     empty = final.is_dir() and not any(final.iterdir())
-    if not empty and not (final / "manifest.json").is_file():
+    if os.path.lexists(final) and not empty and not (final / "manifest.json").is_file():
         raise OutputError(
             f"wanted to write the bundle to {final}",
             seen="something is there that is not a bundle",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -45,7 +46,8 @@ def ask_worker(
         asked = {**request, "bundle": str(folder)}
         return remote.converse(via, folder, asked, on_event, python=python or "python3")
     argv = execute.python_argv("targets.worker", json.dumps({**request, "bundle": str(folder)}))
-    return execute.converse(argv, on_event, env=_ONE_THREAD)
+    explain = functools.partial(execute.crash, f"the engine, asked to {request['action']} a bundle,")
+    return execute.converse(argv, on_event, env=_ONE_THREAD, explain=explain)
 
 
 def run_bundle(folder: Path, inputs: Arrays, progress: Progress = _no_progress) -> tuple[dict[str, Array], Event]:

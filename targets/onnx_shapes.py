@@ -54,7 +54,7 @@ def fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
                 f"wanted to fix the shape of the input '{name}'",
                 seen="the model has no input of that name",
                 allowed=", ".join(inputs),
-                next_step=did_you_mean(name, inputs),
+                next_step=did_you_mean(name, inputs) or "give one of the model's inputs",
             )
         _set_shape(inputs[name], shape, sizes)
     for value in inputs.values():
@@ -73,6 +73,9 @@ def fix_shapes(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
     return inferred
 
 
+_AGAIN = "give the shape that the model declares; only its dynamic axes can be chosen"
+
+
 def _set_shape(value: Any, shape: tuple[int, ...], sizes: dict[str, int]) -> None:
     declared = declared_shape(value)
     text = _text(shape)
@@ -82,7 +85,10 @@ def _set_shape(value: Any, shape: tuple[int, ...], sizes: dict[str, int]) -> Non
         allowed = _text(declared) or "a single number"
         if len(declared) != len(shape):
             raise ConfigError(
-                f"wanted a shape with {len(declared)} axes for the input '{value.name}'", seen=text, allowed=allowed
+                f"wanted a shape with {len(declared)} axes for the input '{value.name}'",
+                seen=text,
+                allowed=allowed,
+                next_step=_AGAIN,
             )
         for axis, (old, new) in enumerate(zip(declared, shape, strict=True)):
             size = sizes.setdefault(old, new) if isinstance(old, str) and old != UNNAMED else old
@@ -91,6 +97,7 @@ def _set_shape(value: Any, shape: tuple[int, ...], sizes: dict[str, int]) -> Non
                     f"wanted axis {axis} of the input '{value.name}' as the model has it",
                     seen=f"{new} in {text}",
                     allowed=f"{size}, because the model declares {allowed}",
+                    next_step=_AGAIN,
                 )
     value.type.tensor_type.shape.Clear()
     value.type.tensor_type.shape.SetInParent()

@@ -15,7 +15,9 @@ import json
 import os
 import re
 import sys
+import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,6 +31,7 @@ from profiles.profiler import measure
 from profiles.runner import Array, Runner
 from profiles.sampling import Settings
 from targets.artifact import GOLDEN, Artifact, load_artifact
+from targets.files import DISK, output_error
 from targets.golden import check_golden, load_golden, save_arrays
 
 Request = Mapping[str, Any]
@@ -141,13 +144,19 @@ def serve(request: Request, say: Say, actions: Actions = ACTIONS) -> int:
         say({"event": "error", **error.as_dict()})
         return 1
     except Exception as error:
-        crash = ToolCrashError(
-            f"the engine failed during '{request['action']}'", seen=f"{type(error).__name__}: {error}"
-        )
-        say({"event": "error", **crash.as_dict()})
-        raise
+        traceback.print_exc()  # before the answer, because we are ended as soon as it is heard
+        sys.stderr.flush()
+        say({"event": "error", **_explained(error, request["action"]).as_dict()})
+        return 1
     say({"event": "result", **answer})
     return 0
+
+
+def _explained(error: Exception, action: str) -> EdgewrightError:
+    """What an engine raised, in our words: a full disk is the user's to mend, anything else is a crash."""
+    if isinstance(error, OSError) and error.errno in DISK:
+        return output_error(Path(error.filename or tempfile.gettempdir()), error)
+    return ToolCrashError(f"the engine failed during '{action}'", seen=f"{type(error).__name__}: {error}")
 
 
 def end_with_parent(stream: TextIO) -> None:

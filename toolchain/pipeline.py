@@ -7,12 +7,13 @@ project → samples → weights → exports (parity) → per device: support →
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from profiles.measurement import Metric, unavailable
 from profiles.sampling import Settings
-from targets.artifact import load_artifact
+from targets.artifact import Artifact, load_artifact
+from targets.base import ExportedModel
 from toolchain.budget import check_budget
 from toolchain.cache import Cache, open_cache
 from toolchain.progress import Progress
@@ -20,8 +21,8 @@ from toolchain.project.models import Project
 from toolchain.steps.bundle import golden_metrics, layer_rows, size_metrics
 from toolchain.steps.compile import build_all
 from toolchain.steps.deliver import Delivery
-from toolchain.steps.evaluate import bundle_accuracy
-from toolchain.steps.plan import Plan, make_plan
+from toolchain.steps.evaluate import bundle_accuracy, no_accuracy, refuse_classes
+from toolchain.steps.plan import Plan, make_plans, refuse_unsupported
 from toolchain.steps.source import ModelSource, open_source
 from toolchain.summary import BuildResult, Entry, layer_table
 
@@ -49,17 +50,45 @@ def build(project: Project, options: Options, progress: Progress | None = None) 
     """Build, verify and measure a bundle for every device of the project.
 
     Raises:
-        EdgewrightError: the first thing that stands in the way; finished bundles of earlier builds stay.
+        EdgewrightError: the first thing that stands in the way; what earlier builds left stays as it is.
     """
     progress = progress or Progress(quiet=True)
-    with open_cache(reuse=options.cache) as cache, Delivery(options.out) as delivery:
+    with open_cache(reuse=options.cache, note=progress.note) as cache, Delivery(options.out) as delivery:
         source = open_source(project, cache, progress)
-        plans = [make_plan(entry, project, source) for entry in project.devices]
-        model = source.export({plan.format for plan in plans})
+        plans = make_plans(project, source)
+        delivery.check(plan.name for plan in plans)
+        formats = {plan.format for plan in plans}
+        progress.planned = source.steps(formats) + sum(steps_of(plan, source, options) for plan in plans)
+        refuse(plans, source.files(formats), source)
+        model = source.export(formats)
         folders = build_all([plan.job(source, model) for plan in plans], cache, options.jobs, progress)
         site = Site(source, source.float_accuracy(), cache, delivery, options, progress)
         entries = [measure(plan, folder, site) for plan, folder in zip(plans, folders, strict=True)]
         return delivery.finish(BuildResult(options.out, tuple(entries)))
+
+
+def steps_of(plan: Plan, source: ModelSource, options: Options) -> int:
+    """How many steps the user will see for one bundle: making it, its accuracy, its profile."""
+    return 1 + (not not_judged(plan, source)) + options.profile
+
+
+def not_judged(plan: Plan, source: ModelSource) -> str:
+    """Why a bundle's accuracy cannot be told; empty when it can."""
+    if plan.target == "null":
+        return "the null target does not compute the model"
+    return no_accuracy(source.data, source.task)
+
+
+def refuse(plans: Sequence[Plan], files: ExportedModel, source: ModelSource) -> None:
+    """Refuse what cannot work before an engine is started.
+
+    Raises:
+        UnsupportedError: a target says no, and why.
+        DataError: the data has classes that the model cannot answer.
+    """
+    for plan in plans:
+        refuse_unsupported(plan.support(files))
+    refuse_classes(source.data, source.task, files.outputs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,24 +102,31 @@ class Site:
     options: Options
     progress: Progress
 
+    def accuracy(self, plan: Plan, artifact: Artifact) -> Metric:
+        """Of one bundle; a step that the user sees only where there is something to count."""
+        if reason := not_judged(plan, self.source):
+            return unavailable("accuracy", reason)
+        with self.progress.step(f"accuracy of {plan.name}") as step:
+            return bundle_accuracy(artifact, self.source.data, self.source.task, self.cache, step.update)
+
 
 def measure(plan: Plan, folder: Path, site: Site) -> Entry:
-    """Accuracy, profile and budget of one built bundle, which is then put in its place."""
+    """Accuracy, profile and budget of one built bundle, which is staged for delivery."""
     artifact = load_artifact(folder, verify=False)
-    with site.progress.step(f"accuracy of {plan.name}") as step:
-        accuracy = bundle_accuracy(artifact, site.source.data, site.source.task, site.cache, step.update)
+    accuracy = site.accuracy(plan, artifact)
     ran = {**golden_metrics(artifact), **accuracies(accuracy, site.float_accuracy)}
     metrics = {**site.source.metrics(), **size_metrics(artifact), **plan.as_run(ran)}
-    with site.delivery.bundle(plan.name, folder) as staged:
-        profile = plan.profile(staged, site.options.settings, site.progress) if site.options.profile else None
+    staged = site.delivery.stage(plan.name, folder)
+    profile = plan.profile(staged, site.options.settings, site.progress) if site.options.profile else None
+    metrics |= profile.metrics if profile else {}
     return Entry(
         name=plan.name,
         device=plan.device.name,
         target=plan.target,
         precision=plan.precision,
         bundle=site.delivery.out / plan.name,
-        metrics={**metrics, **(profile.metrics if profile else {})},
-        budget=check_budget(plan.entry.budget, {**metrics, **(profile.metrics if profile else {})}),
+        metrics=metrics,
+        budget=check_budget(plan.entry.budget, metrics),
         layers=layer_table(profile.as_dict()["layers"] if profile else [], layer_rows(folder)),
         executed=profile.executed if profile else {},
         stable=profile.stable if profile else None,

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from profiles.units import format_quantity
+from toolchain.streams import give_up
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,15 +121,16 @@ class Progress:
             self._display = None
 
     @contextlib.contextmanager
-    def step(self, title: str, total: float | None = None) -> Iterator[Step]:
+    def step(self, title: str, total: float | None = None, *, numbered: bool = True) -> Iterator[Step]:
         """Show a step while the block runs. One inside another (in the same thread) is indented and not counted.
 
         Args:
             title: in a few words, such as ``"export to ONNX"``.
             total: what :meth:`Step.update` counts up to, where that is known.
+            numbered: False for what comes before the number of steps is known.
         """
         depth = getattr(self._open, "depth", 0)
-        step = Step(self, f"{self._prefix(depth)}{title}", total)
+        step = Step(self, f"{self._prefix(depth) if depth or numbered else ''}{title}", total)
         self._open.depth = depth + 1
         try:
             yield step
@@ -193,8 +195,13 @@ class Progress:
         with self._guard:
             if self._console is not None:
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-            else:
-                print(line, file=self._stream or sys.stderr, flush=True)
+                return
+            stream = self._stream or sys.stderr
+            try:
+                print(line, file=stream, flush=True)
+            except BrokenPipeError:  # nobody looks any more, which is no reason to stop
+                self._quiet = True
+                give_up(stream)
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from profiles.measurement import Metric
+from profiles.measurement import METRIC_UNITS, Metric
+from profiles.units import format_quantity
 
 SCHEMA = 1
 FILE = "summary.json"
@@ -46,6 +47,17 @@ class Entry:
         """Names of the budget's metrics that are missed."""
         return [str(row["metric"]) for row in self.budget if row["met"] is False]
 
+    def misses(self) -> list[str]:
+        """``local-cpu: latency_p50 7.1 ms, limit 5 ms`` for every missed limit."""
+        return [
+            f"{self.name}: {row['metric']} {self._show(row, 'value')}, limit {self._show(row, 'limit')}"
+            for row in self.budget
+            if row["met"] is False
+        ]
+
+    def _show(self, row: Mapping[str, Any], key: str) -> str:
+        return format_quantity(row[key], METRIC_UNITS[str(row["metric"])])
+
     def as_dict(self, root: Path) -> dict[str, Any]:
         """The shape of one entry; the bundle's path is relative to ``root``."""
         return {
@@ -68,8 +80,8 @@ class BuildResult:
 
     @property
     def missed(self) -> list[str]:
-        """Sentences on every missed budget."""
-        return [f"{entry.name}: {metric}" for entry in self.entries for metric in entry.missed]
+        """Bundle, metric, figure and limit of every missed budget."""
+        return [sentence for entry in self.entries for sentence in entry.misses()]
 
     def as_dict(self) -> dict[str, Any]:
         """The shape of ``summary.json``."""

@@ -90,7 +90,9 @@ def _layer_name(model: Any, operator: Any, number: int) -> str:
 
 
 def _precision(model: Any, operator: Any) -> str:
-    first = next((index for index in operator.inputs if index >= 0), None)
+    """Of the first input that is computed; constants may be stored in fewer bits than they are used in."""
+    given = [index for index in operator.inputs if index >= 0]
+    first = next((index for index in given if not _constant(model, index)), None)
     return "" if first is None else _PRECISIONS.get(model.subgraphs[0].tensors[first].type, "")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from profiles.runner import Array
 from targets.histogram import Range
-from targets.tflite_tools import tflite_schema
+from targets.tflite_file import tflite_schema
 
 
 def pads_with_infinity(path: Path) -> dict[str, str]:

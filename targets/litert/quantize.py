@@ -7,6 +7,7 @@ from our calibrators instead and are handed to its ``quantize``.
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,7 +36,8 @@ def to_int8(model: ExportedModel, calibration: CalibrationSet, scheme: Scheme, o
     stored = {name: _as_statistics(limits, ranks[name]) for name, limits in seen.items()}
     prepared, target = out / "finite.tflite", out / "model.tflite"
     prepared.write_bytes(with_finite_pads(model.tflite, seen))
-    target.write_bytes(_apply(prepared, lambda worker: _static_int8(worker, scheme), stored))
+    inner = _inner_operators(prepared)
+    target.write_bytes(_apply(prepared, lambda worker: _static_int8(worker, scheme, inner), stored))
     notes = {
         "dialect": "TFLite int8, asymmetric activations, symmetric weights",
         "calibrator": scheme.calibrator,
@@ -66,11 +68,25 @@ def _as_statistics(limits: Range, rank: int) -> dict[str, Array]:
     return {"min": np.full(shape, min(low, 0.0), np.float32), "max": np.full(shape, max(high, 0.0), np.float32)}
 
 
-def _static_int8(worker: Any, scheme: Scheme) -> None:
+def _static_int8(worker: Any, scheme: Scheme, left_in_float: str) -> None:
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
     from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
 
     granularity = QuantGranularity.CHANNELWISE if scheme.per_channel else QuantGranularity.TENSORWISE
     worker.add_static_config(".*", TFLOperationName.ALL_SUPPORTED, 8, 8, granularity)
+    if left_in_float:
+        no = AlgorithmName.NO_QUANTIZE
+        worker.update_quantization_recipe(left_in_float, TFLOperationName.ALL_SUPPORTED, algorithm_key=no)
+
+
+def _inner_operators(path: Path) -> str:
+    """A pattern for operators inside other operators (the sum of a STABLEHLO_REDUCE_WINDOW), whose values nobody sees.
+
+    ai-edge-quantizer spells an operator as the names of its outputs with a semicolon after each, and
+    counts a graph's inputs and outputs as operators too. Empty when there are none.
+    """
+    names = "|".join(re.escape(tensor.name) for tensor in read_tflite(path).tensors if tensor.subgraph > 0)
+    return f"^(?:(?:{names});)+$" if names else ""
 
 
 def _float_casting(worker: Any) -> None:

@@ -41,10 +41,8 @@ def _row(file: TfliteFile, operator: TfliteOperator, device: Device, precision: 
 
 
 def _precision_note(op: str, device: Device, precision: str) -> str:
-    if op not in _COMPUTE:
-        return ""
-    if precision == "int8" and op in _FLOAT_ONLY:
+    if precision == "int8" and (op in _FLOAT_ONLY or op.startswith("STABLEHLO_")):
         return "stays in fp32: ai-edge-quantizer has no int8 recipe for it"
-    if precision == "fp16":
+    if precision == "fp16" and op in _COMPUTE:
         return "weights are stored in fp16, arithmetic is fp32"
     return ""

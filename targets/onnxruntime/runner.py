@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from profiles.errors import OutputError
 from profiles.measurement import Kind, Metric
 from profiles.runner import Array, Arrays, Counters, LayerCounters
 from targets.base import Compiled
@@ -122,8 +123,24 @@ class OnnxRuntimeRunner:
         session = self._open(options)
         for _ in range(_PROFILED_RUNS):
             session.run(None, dict(self._last))
-        events: list[dict[str, Any]] = json.loads(Path(session.end_profiling()).read_text())
-        return events
+        return _read_events(Path(session.end_profiling()))
+
+
+def _read_events(path: Path) -> list[dict[str, Any]]:
+    """What ONNX Runtime's profiler wrote; it does not notice when a full disk takes nothing any more.
+
+    Raises:
+        OutputError: the file ends too early.
+    """
+    try:
+        events: list[dict[str, Any]] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"wanted the profile that ONNX Runtime writes to {path}",
+            seen="a file that is cut off, as on a full disk",
+            next_step="free some space there, or set TMPDIR to another folder",
+        ) from error
+    return events
 
 
 def _layers(events: list[dict[str, Any]]) -> tuple[LayerCounters, ...]:

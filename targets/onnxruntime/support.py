@@ -9,11 +9,13 @@ from targets.onnx_tools import OnnxNode, list_nodes, load_onnx, weights_bytes
 from targets.onnxruntime.dialect import activations_signed
 
 _COMPUTE = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU", "RNN", "Einsum"})
+#: Beyond these, Q/DQ pairs around an operator stay where they are (onnxruntime, docs/OperatorKernels.md).
+_INT8_KERNELS = frozenset({"Conv", "MatMul", "Gemm"})
 _RUNS_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
 
 def report(name: str, model: ExportedModel, device: Device, precision: str) -> SupportReport:
-    """From the graph alone, with the operator schemas of ONNX and the quantizer's own list."""
+    """From the graph alone, with the operator schemas of ONNX."""
     if model.onnx is None:
         return SupportReport(
             name, device.name, precision, problems=("no ONNX file of the model: start from torch or from a .onnx",)
@@ -38,7 +40,7 @@ def _unknown(node: OnnxNode) -> str:
     import onnx
 
     if node.domain not in _RUNS_DOMAINS:
-        return f"domain '{node.domain}'; allowed: {', '.join(d or 'ai.onnx' for d in _RUNS_DOMAINS)}"
+        return f"domain '{node.domain}'; allowed: {', '.join(filter(None, _RUNS_DOMAINS))}"
     if node.domain in ("", "ai.onnx") and not onnx.defs.has(node.op):
         return "no operator of that name in ONNX"
     return ""
@@ -50,14 +52,6 @@ def _precision_note(op: str, device: Device, precision: str) -> str:
         return ""
     if precision == "fp16" and not activations_signed(device):
         return "x86 has no fp16 kernels: computed in fp32 between casts"
-    if precision == "int8" and op not in _quantizable():
-        return "stays in fp32: the quantizer has no int8 form of it"
+    if precision == "int8" and op not in _INT8_KERNELS:
+        return "computed in fp32: the CPU provider has no int8 kernel for it"
     return ""
-
-
-def _quantizable() -> frozenset[str]:
-    try:
-        from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
-    except ImportError:
-        return frozenset({"Conv", "MatMul", "Gemm"})
-    return frozenset(QDQRegistry) | frozenset(QLinearOpsRegistry)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from profiles.errors import UnsupportedError
 from profiles.runner import Array, Arrays
 from targets.base import ExportedModel
+from targets.tflite_tools import read_tflite
 
 
 def source_file(model: ExportedModel) -> Path:
@@ -36,12 +39,57 @@ def read(path: Path) -> Any:
 
 
 def open_network(model: ExportedModel) -> Any:
-    """The model's network with its shapes fixed to those of its specs; a TFLite file may leave the batch axis open."""
-    network = read(source_file(model))
+    """The model's network with its shapes fixed to those of its specs; a TFLite file may leave the batch axis open.
+
+    What depends on constants only is computed here, if the model is float. The ONNX frontend leaves the
+    weights of grouped convolutions behind a reshape, where NNCF would put the quantizer after the reshape,
+    and the layer would run in float. Folding a quantized model would make its weights float again.
+    """
+    path = source_file(model)
+    network = read(path)
+    name_anew(network, {t.name for t in read_tflite(path).tensors} if path.suffix == ".tflite" else None)
     if any(port.get_partial_shape().is_dynamic for port in network.inputs):
         ports = zip(network.inputs, model.inputs, strict=True)
         network.reshape({port: list(spec.shape) for port, spec in ports})
+    if model.precision != "int8":
+        _fold_constants(network)
     return network
+
+
+def _fold_constants(network: Any) -> None:
+    from openvino.passes import ConstantFolding, Manager
+
+    manager = Manager()
+    manager.register_pass(ConstantFolding())
+    manager.run_passes(network)
+
+
+def name_anew(model: Any, known: Collection[str] | None = None) -> None:
+    """Number the nodes without a name of their own from 0, in the order of the graph.
+
+    OpenVINO numbers them with a counter of the whole process, so that the same model would be written
+    with other names whenever something else was read before it.
+
+    Args:
+        model: the network.
+        known: names of the source file. The TFLite frontend hands automatic names on to other nodes,
+            which can be told from given ones only by this list.
+    """
+    nodes = model.get_ordered_ops()
+    automatic = [node for node in nodes if _is_automatic(node, known)]
+    taken = {node.get_friendly_name() for node in nodes} - {node.get_friendly_name() for node in automatic}
+    counters: dict[str, Iterator[int]] = {}
+    for node in automatic:
+        kind = node.get_type_name()
+        free = (f"{kind}_{number}" for number in counters.setdefault(kind, itertools.count()))
+        node.set_friendly_name(next(name for name in free if name not in taken))
+
+
+def _is_automatic(node: Any, known: Collection[str] | None) -> bool:
+    name = node.get_friendly_name()
+    return name == node.get_name() or (
+        known is not None and name not in known and re.fullmatch(r"[A-Z]\w*_\d+", name) is not None
+    )
 
 
 def _reason(text: str) -> str:

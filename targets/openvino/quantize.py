@@ -9,7 +9,8 @@ from typing import Any
 from profiles.errors import ToolCrashError, UnsupportedError
 from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import check_samples
-from targets.openvino.models import open_network, source_file
+from targets.openvino.left_in_float import left_in_float
+from targets.openvino.models import name_anew, open_network, source_file
 from targets.quiet import quiet
 
 CALIBRATORS = ("minmax", "percentile")
@@ -57,6 +58,7 @@ def _quantize(model: Any, items: list[list[Any]], scheme: Scheme) -> Any:
 
     nncf.set_log_level("ERROR")
     advanced = AdvancedQuantizationParameters(activations_range_estimator_params=_estimator(scheme))
+    advanced.disable_bias_correction = True  # it cost ResNet-8 on CIFAR-10 7.7 dB: 21.2 instead of 28.9
     with quiet() as chatter:
         try:
             return nncf.quantize(
@@ -65,6 +67,7 @@ def _quantize(model: Any, items: list[list[Any]], scheme: Scheme) -> Any:
                 preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(items),
                 advanced_parameters=advanced,
+                ignored_scope=nncf.IgnoredScope(names=left_in_float(model)),
             )
         except Exception as error:  # whatever the library raises
             raise ToolCrashError(
@@ -97,4 +100,5 @@ def save(model: Any, path: Path, *, half: bool) -> None:
     for key in ("conversion_parameters", "optimization"):
         if key in model.get_rt_info():
             del model.get_rt_info()[key]
+    name_anew(model)
     ov.save_model(model, str(path), compress_to_fp16=half)

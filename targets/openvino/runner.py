@@ -18,7 +18,6 @@ from targets.base import Compiled
 COMPUTE_OPS = frozenset(
     ["Convolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "RNNCell", "LSTMSequence", "GRUSequence"]
 )
-_HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16", "fp16": "f16"}
 _PRECISIONS = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 _EARLY_RUNS, _LATE_RUNS = 10, 50
 
@@ -30,7 +29,7 @@ class OpenVinoRunner:
         self._model = str(folder / compiled.files[0])
         self._compiled = compiled
         self._threads = int(compiled.options.get("threads", 1))
-        self._hint = _HINTS[compiled.options.get("precision", "fp32")]
+        self._hint = str(compiled.options.get("hint", "f32"))
         self._network: Any = None
         self._request: Any = None
         self._last: Arrays = {}
@@ -131,13 +130,13 @@ def _ran(node: Any, times: Mapping[str, float]) -> bool:
 def _row(node: Any, times: Mapping[str, float]) -> LayerCounters:
     how = f"OpenVINO performance counters, mean of {_LATE_RUNS} runs after {_EARLY_RUNS}, resolution 1 µs"
     metric = Metric(times[node.get_friendly_name()], "s", Kind.MEASURED, how)
-    precision = _info(node, "runtimePrecision")
-    return LayerCounters(
-        node.get_friendly_name(),
-        _info(node, "layerType"),
-        {"latency_p50": metric},
-        _PRECISIONS.get(precision, precision),
-    )
+    return LayerCounters(node.get_friendly_name(), _info(node, "layerType"), {"latency_p50": metric}, _precision(node))
+
+
+def _precision(node: Any) -> str:
+    """Of the kernel that was chosen (``brgconv_avx512_I8``); the node's own word may be that of its weights."""
+    runtime, kernel = _info(node, "runtimePrecision"), _info(node, "primitiveType").rpartition("_")[2].lower()
+    return _PRECISIONS.get(kernel) or _PRECISIONS.get(runtime, runtime)
 
 
 def open_runner(folder: Path, compiled: Compiled, device: Mapping[str, Any]) -> OpenVinoRunner:

@@ -8,12 +8,13 @@ from profiles.device import Device
 from profiles.errors import UnsupportedError
 from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
 from targets.fit import weights_fit
+from targets.openvino.left_in_float import reason
 from targets.openvino.models import open_network
+from targets.openvino.precision import missing
 
 _PLUMBING = {"Parameter", "Result", "Constant"}
 _COMPUTE = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul", "LSTMSequence", "GRUSequence"}
 _QUANTIZABLE = _COMPUTE - {"LSTMSequence", "GRUSequence"}
-_NEEDS = {"bf16": {"avx512_bf16", "amx_bf16", "bf16"}, "fp16": {"avx512_fp16", "fp16"}}
 
 
 def report(name: str, model: ExportedModel, device: Device, precision: str) -> SupportReport:
@@ -28,7 +29,8 @@ def report(name: str, model: ExportedModel, device: Device, precision: str) -> S
         return SupportReport(name, device.name, precision, problems=(error.seen,))
     supported = ov.Core().query_model(network, "CPU")
     nodes = [node for node in network.get_ordered_ops() if node.get_type_name() not in _PLUMBING]
-    rows = tuple(_row(node, supported, device, precision) for node in nodes)
+    quantizes = precision == "int8" and model.precision != "int8"
+    rows = tuple(_row(node, supported, device, precision, quantizes) for node in nodes)
     weights = sum(_bytes(node) for node in network.get_ordered_ops() if node.get_type_name() == "Constant")
     said, problems = weights_fit(device, weights)
     return SupportReport(name, device.name, precision, rows, problems, weights, said)
@@ -38,11 +40,11 @@ def _bytes(node: Any) -> int:
     return int(node.get_byte_size())
 
 
-def _row(node: Any, supported: dict[str, str], device: Device, precision: str) -> OpSupport:
+def _row(node: Any, supported: dict[str, str], device: Device, precision: str, quantizes: bool) -> OpSupport:
     name, op = node.get_friendly_name(), node.get_type_name()
     if name not in supported:
         return OpSupport(name, op, Verdict.UNSUPPORTED, "the CPU plugin has no kernel for it")
-    note = _precision_note(op, device, precision)
+    note = _precision_note(op, device, precision) or (reason(node) if quantizes else "")
     return OpSupport(name, op, Verdict.FALLBACK if note else Verdict.NATIVE, note)
 
 
@@ -52,7 +54,7 @@ def _precision_note(op: str, device: Device, precision: str) -> str:
         return ""
     if precision == "int8" and op not in _QUANTIZABLE:
         return "stays in fp32: NNCF does not quantize it"
-    needs = _NEEDS.get(precision, set())
-    if needs and not needs & set(device.cpu.features):
-        return f"the processor has none of {', '.join(sorted(needs))}: runs in another precision, which is read back"
+    lacking = missing(precision, device)
+    if lacking:
+        return f"the processor has none of {', '.join(sorted(lacking))}: weights in 16 bits, arithmetic in fp32"
     return ""

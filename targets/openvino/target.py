@@ -33,7 +33,7 @@ class OpenVinoTarget:
     def quantize(
         self, model: ExportedModel, calibration: CalibrationSet, device: Device, scheme: Scheme, out: Path
     ) -> ExportedModel:
-        """int8 by NNCF; fp16 and bf16 are chosen when the model is loaded, and need nothing here."""
+        """int8 by NNCF; 16-bit arithmetic is chosen when the model is loaded, and needs nothing here."""
         from targets.openvino.quantize import to_int8
 
         if scheme.precision == "int8":
@@ -41,8 +41,9 @@ class OpenVinoTarget:
         return dataclasses.replace(model, precision=scheme.precision)
 
     def compile(self, model: ExportedModel, device: Device, out: Path) -> Compiled:
-        """OpenVINO IR; constants in fp16 where the arithmetic is 16-bit."""
+        """OpenVINO IR; constants in fp16 for ``fp16`` and ``bf16``."""
         from targets.openvino.models import open_network
+        from targets.openvino.precision import hint
         from targets.openvino.quantize import save
 
         network = open_network(model)
@@ -51,7 +52,8 @@ class OpenVinoTarget:
         inputs = tuple(_native(spec, port) for spec, port in zip(model.inputs, network.inputs, strict=True))
         outputs = tuple(_native(spec, port) for spec, port in zip(model.outputs, network.outputs, strict=True))
         threads = int(device.parameters.get("threads", 1))
-        return Compiled(("model.xml", "model.bin"), inputs, outputs, {"precision": model.precision, "threads": threads})
+        options = {"hint": hint(model.precision, device), "threads": threads}
+        return Compiled(("model.xml", "model.bin"), inputs, outputs, options)
 
     def runner(self, folder: Path, compiled: Compiled, device: Mapping[str, Any]) -> Runner:
         """See ``targets/openvino/runner.py``."""
@@ -66,7 +68,7 @@ class OpenVinoTarget:
         if quantized.float_native is None:
             return []
         kept = list(samples)
-        before = open_network(dataclasses.replace(quantized, native=quantized.float_native))
+        before = open_network(dataclasses.replace(quantized, native=quantized.float_native, precision="fp32"))
         after = open_network(quantized)
         common = watchable(after)
         ops = {name: node.get_type_name() for name, node in watchable(before).items() if name in common}

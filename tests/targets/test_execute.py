@@ -236,4 +236,4 @@ def test_run_program_adds_variables():
 
 
 def test_our_modules_run_with_this_interpreter():
-    assert python_argv("targets.worker", "{}") == [sys.executable, "-m", "targets.worker", "{}"]
+    assert python_argv("targets.worker", "{}") == [sys.executable, "-P", "-m", "targets.worker", "{}"]

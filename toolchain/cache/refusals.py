@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 from profiles.errors import OutputError
+from targets.files import DISK
 
-#: The disk is full, a quota or size limit is reached, or it is read-only.
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+__all__ = ["DISK", "refusals"]
 
 
 @contextlib.contextmanager

@@ -51,19 +51,20 @@ def read_project(args: argparse.Namespace) -> Project:
 
     changes = overlay(args)
     if args.model.endswith(".toml") or Path(args.model).is_dir():
-        path = Path(args.model)
-        return select(load_project(path / "edge.toml" if path.is_dir() else path, overlay=changes), args)
+        path = Path(args.model) / "edge.toml" if Path(args.model).is_dir() else Path(args.model)
+        project = load_project(path, overlay=changes)
+        if project.devices or not args.device:
+            return select(project, args)
+        return load_project(path, overlay={**changes, "device": devices(args, args.precision or "fp32")})
     if not args.device:
         raise ConfigError(
             "a model without a project needs a device",
             seen="no --device",
             next_step="add for example --device local-cpu",
         )
-    data = {"model": {"source": args.model}, **changes}
-    data["model"] = {"source": args.model, **changes.get("model", {})}
+    data = {**changes, "model": {"source": args.model, **changes.get("model", {})}}
     precision = args.precision or ("int8" if is_quantized_file(args.model) else "fp32")
-    data["device"] = [{"profile": name, "precision": precision, **target_of(args)} for name in args.device]
-    return project_from_dict(data)
+    return project_from_dict({**data, "device": devices(args, precision)})
 
 
 def is_quantized_file(model: str) -> bool:
@@ -83,9 +84,10 @@ def is_quantized_file(model: str) -> bool:
     return False
 
 
-def target_of(args: argparse.Namespace) -> dict[str, str]:
-    """``{"target": ...}`` where one was named."""
-    return {"target": args.target} if args.target else {}
+def devices(args: argparse.Namespace, precision: str) -> list[dict[str, str]]:
+    """One ``[[device]]`` per ``--device``, for a project that has none."""
+    target = {"target": args.target} if args.target else {}
+    return [{"profile": name, "precision": precision, **target} for name in args.device]
 
 
 def overlay(args: argparse.Namespace) -> dict[str, Any]:
@@ -107,13 +109,20 @@ def absolute_source(source: str) -> str:
 def _input(text: str) -> dict[str, Any]:
     name, equals, shape = text.rpartition("=")
     sizes = shape.lower().split("x")
-    if not equals or not name or not all(size.isdigit() and int(size) > 0 for size in sizes):
-        raise ConfigError("--input needs a name and a shape", seen=text, allowed="NAME=1x3x320x320")
+    if not equals or not name or not all(size.isdecimal() and int(size) > 0 for size in sizes):
+        raise ConfigError(
+            "--input needs a name and a shape",
+            seen=text,
+            allowed="NAME=1x3x320x320",
+            next_step="write for example --input x=1x3x224x224",
+        )
     return {"name": name, "shape": [int(size) for size in sizes]}
 
 
 def select(project: Project, args: argparse.Namespace) -> Project:
     """The project's entries that ``--device``, ``--target`` and ``--precision`` leave.
+
+    An entry that leaves its target open takes the one of the command line.
 
     Raises:
         ConfigError: none is left.
@@ -130,16 +139,18 @@ def select(project: Project, args: argparse.Namespace) -> Project:
                 next_step=did_you_mean(wanted, names),
             )
     kept = [
-        entry
+        entry.model_copy(update={"target": args.target}) if args.target else entry
         for entry in project.devices
         if (not args.device or entry.name in args.device or entry.profile in args.device)
-        and (not args.target or entry.target == args.target)
+        and (not args.target or entry.target in (args.target, None))
         and (not args.precision or entry.precision == args.precision)
     ]
-    if not kept:
+    if project.devices and not kept:
         raise ConfigError(
             "no [[device]] entry is left to build",
-            seen=f"{len(project.devices)} in the project",
-            next_step="add a [[device]] entry, or loosen --device, --target and --precision",
+            seen=f"--device {', '.join(args.device) or 'any'}, --target {args.target or 'any'}, "
+            f"--precision {args.precision or 'any'}",
+            allowed="; ".join(f"{e.name}: {e.target or 'any target'}, {e.precision}" for e in project.devices),
+            next_step="add a [[device]] entry, or leave out one of these options",
         )
     return project.model_copy(update={"devices": tuple(kept)})

@@ -7,6 +7,7 @@ from profiles import errors
 FINE = 0
 OUR_FAULT = 1
 INTERRUPTED = 130
+TERMINATED = 143
 
 #: Exit code and meaning, for the documentation.
 MEANINGS = {
@@ -19,6 +20,7 @@ MEANINGS = {
     6: "verification against golden outputs, hashes or the float reference failed",
     7: "the device cannot be reached, or the connection was lost",
     130: "interrupted",
+    143: "terminated",
 }
 
 _CODES: dict[type[errors.EdgewrightError], int] = {

@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
-import errno
+import contextlib
 import importlib
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
-from profiles.errors import ConfigError, EdgewrightError, OutputError
-from toolchain import __version__
-from toolchain.cli.exit_codes import INTERRUPTED, MEANINGS, OUR_FAULT, exit_code
+from profiles.errors import ConfigError, EdgewrightError
+from toolchain.cli.exit_codes import INTERRUPTED, OUR_FAULT, TERMINATED, exit_code
+from toolchain.cli.parser import COMMANDS, parse, parser
+from toolchain.streams import give_up, standard_output
 
-#: Command to one line of help; the module ``toolchain.cli.commands.NAME`` has ``arguments`` and ``run``.
-COMMANDS = {
-    "build": "build, verify and measure a bundle for every device",
-    "profile": "measure a bundle here or on another machine",
-    "support": "say what a target does with every operator of a model, before anything is built",
-    "diff": "show, layer by layer, how far a quantized bundle is from the float model",
-    "compare": "show bundles side by side",
-    "report": "write report.html for a folder of bundles",
-    "devices": "list the device profiles",
-    "targets": "list the backends and what they can do",
-    "doctor": "say what is installed, what is missing, and how to install it",
-    "init": "write a starter project",
-    "cache": "show or clear the cache of pipeline steps",
-}
+__all__ = ["COMMANDS", "main", "parser"]
 
 
-class Parser(argparse.ArgumentParser):
-    """Argparse whose refusals are our errors, with the nearest known word."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        """Wrong usage."""
-        raise ConfigError(f"{self.prog}: {message}", next_step=f"run: {self.prog} --help")
-
-
-def parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The parser; only the options of ``command`` are loaded, because the others are not needed."""
-    codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in MEANINGS.items())
-    top = Parser(
-        prog="edgewright",
-        description="From a trained model and one edge.toml to measured, verified bundles for every device.",
-        epilog=f"exit codes:\n{codes}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.add_argument("--version", action="version", version=f"edgewright {__version__}")
-    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for name, text in COMMANDS.items():
-        child = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        if name == command:
-            importlib.import_module(f"toolchain.cli.commands.{name}").arguments(child)
-        child.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return top
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: end as after Ctrl-C, so that everything is cleaned up."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,17 +28,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     try:
-        args = parser(next((word for word in words if word in COMMANDS), None)).parse_args(words)
-        status: int = importlib.import_module(f"toolchain.cli.commands.{args.command}").run(args)
-        return status
+        with standard_output(), _terminable():
+            args = parse(words)
+            status: int = importlib.import_module(f"toolchain.cli.commands.{args.command}").run(args)
+            return status
     except EdgewrightError as error:
         return _report(error, debug)
-    except KeyboardInterrupt:
-        _say("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, Terminated)
+        _say("terminated" if terminated else "interrupted")
+        return TERMINATED if terminated else INTERRUPTED
     except OSError as error:
         return _report(_from_os(error), debug, error)
     except Exception as error:
@@ -78,6 +45,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _say(f"our fault: {type(error).__name__}: {error}\n  next:    run again with --debug and report what it prints")
         return OUR_FAULT
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end us in an orderly way while inside."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _report(error: EdgewrightError, debug: bool, cause: BaseException | None = None) -> int:
@@ -90,14 +74,22 @@ def _report(error: EdgewrightError, debug: bool, cause: BaseException | None = N
 
 
 def _from_os(error: OSError) -> EdgewrightError:
-    where = f" {error.filename}" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
-        return OutputError(f"cannot write{where}", seen=error.strerror or "", next_step="free some space, or use --out")
+    """A refusal of the operating system that nobody below has put into words."""
+    from pathlib import Path
+
+    from targets.files import DISK, output_error
+
+    if error.errno in DISK:
+        return output_error(Path(error.filename or os.getcwd()), error)
+    where = f" {error.filename}" if error.filename else " a file"
     return ConfigError(f"cannot use{where}", seen=error.strerror or str(error), next_step="check the path")
 
 
 def _say(text: str) -> None:
-    print(f"edgewright: {text}", file=sys.stderr)
+    try:
+        print(f"edgewright: {text}", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        give_up(sys.stderr)
 
 
 if __name__ == "__main__":

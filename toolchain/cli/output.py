@@ -1,7 +1,8 @@
-"""What commands print: JSON or a table on standard output, and nothing else there."""
+"""What commands print: JSON or tables and sentences on standard output, and nothing else there."""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 from profiles.measurement import Kind, Metric
 from profiles.units import format_quantity
+from toolchain.streams import write
 
 #: How each kind of figure is marked in a table; a legend line explains those that occur.
 MARKS = {
@@ -27,7 +29,12 @@ LEGEND = {
 
 def print_json(data: Any) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_line(text: str) -> None:
+    """One line on standard output."""
+    write(f"{text}\n")
 
 
 def print_table(
@@ -44,8 +51,10 @@ def print_table(
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    width = None if sys.stdout.isatty() else 200
-    Console(file=sys.stdout, width=width).print(table)
+    terminal = sys.stdout.isatty()
+    text = io.StringIO()
+    Console(file=text, force_terminal=terminal, width=None if terminal else 200).print(table)
+    write(text.getvalue())
 
 
 def show(metric: Metric | Mapping[str, Any] | None) -> str:

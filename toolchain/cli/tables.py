@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from toolchain.cli.output import legend, print_table, show, show_percent
+from toolchain.cli.output import legend, print_line, print_table, show, show_percent
 
 if TYPE_CHECKING:
     from toolchain.summary import Entry
@@ -22,7 +22,7 @@ def print_entries(entries: Sequence[Entry]) -> None:
     if any(entry.stable is False for entry in entries):
         notes.append("! unstable run: see the notes in profile.json")
     if notes:
-        print("; ".join(notes))
+        print_line("; ".join(notes))
 
 
 def _row(entry: Entry) -> list[str]:

@@ -70,7 +70,7 @@ def _check_shapes(file: TfliteFile, fixed: Mapping[str, tuple[int, ...]]) -> Non
                 f"wanted to fix the shape of the input '{name}'",
                 seen="the model has no input of that name",
                 allowed=", ".join(inputs),
-                next_step=did_you_mean(name, inputs),
+                next_step=did_you_mean(name, inputs) or "give one of the model's inputs",
             )
         if shape != inputs[name].shape:
             raise ConfigError(

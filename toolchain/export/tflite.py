@@ -13,6 +13,7 @@ from toolchain.export.exported import Exported, check_input_names, check_weights
 from toolchain.export.locate import export_failed, locate
 from toolchain.export.scopes import layer_names
 from toolchain.export.silence import captured
+from toolchain.export.tflite_fuse import simplify
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +65,10 @@ def _channel_last(arrays: Arrays, wanted: Collection[str] | None) -> tuple[str, 
 
 
 def convert_tflite(module: torch.nn.Module, inputs: Arrays, channel_last: Collection[str] = ()) -> tuple[bytes, str]:
-    """The converter itself: the file's bytes and the log. Raises whatever the converter raises."""
+    """The converter itself, and what :mod:`tflite_fuse` makes of its file: bytes and log.
+
+    Raises whatever the converter raises.
+    """
     from toolchain.export.modules import ChannelLast, evaluating, to_tensors
 
     wrapper = ChannelLast(module, channel_last)
@@ -75,7 +79,7 @@ def convert_tflite(module: torch.nn.Module, inputs: Arrays, channel_last: Collec
     with evaluating(wrapper), captured() as log:
         litert_torch = _litert_torch()
         data = bytes(litert_torch.convert(wrapper, sample_kwargs=samples).model_content())
-    return data, log.text
+    return simplify(data), log.text
 
 
 def _litert_torch() -> Any:

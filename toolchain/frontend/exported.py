@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from profiles.errors import ConfigError, ModelError
+from toolchain.export.silence import captured
 
 if TYPE_CHECKING:
     import torch
@@ -26,13 +27,15 @@ def load_exported(path: Path) -> torch.nn.Module:
     if not path.is_file():
         raise ConfigError("the model file does not exist", seen=str(path))
     try:
-        module = torch.export.load(path).module()
+        with captured():  # it logs the traceback of what it then raises
+            module = torch.export.load(path).module()
     except Exception as error:  # a damaged archive fails in any layer below torch.export
         lines = str(error).strip().splitlines()
         raise ModelError(
             "the .pt2 file cannot be read",
             seen=f"{path}: {lines[0] if lines else type(error).__name__}",
             allowed="a program saved by torch.export.save",
+            next_step="export or copy the model again",
         ) from error
     _refuse_training_mode(module, path)
     return module

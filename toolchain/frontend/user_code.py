@@ -82,7 +82,8 @@ def _import(name: str, root: Path) -> ModuleType:
             raise ConfigError(
                 f"there is no module '{name}'",
                 seen=f"neither installed nor below {root.resolve()}",
-                next_step=did_you_mean(name, [path.stem for path in root.glob("*.py")]),
+                next_step=did_you_mean(name, [path.stem for path in root.glob("*.py")])
+                or "check the name; a module of your own lies beside the project file",
             ) from error
         raise
 

@@ -72,8 +72,9 @@ def _corrupt(path: Path, error: Exception) -> ModelError:
     lines = str(error).strip().splitlines()
     return ModelError(
         "the weights file cannot be read",
-        seen=f"{path}: {lines[0] if lines else type(error).__name__}",
+        seen=f"{path}: {lines[0].partition('. ')[0] if lines else type(error).__name__}",
         allowed="a state dict of tensors, saved by torch.save(model.state_dict(), …) or safetensors",
+        next_step="save or copy the file again",
     )
 
 

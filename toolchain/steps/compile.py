@@ -3,43 +3,53 @@
 from __future__ import annotations
 
 import concurrent.futures
-import multiprocessing
+import dataclasses
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from targets.processes import Leash
 from toolchain.cache import Cache, source_digest
 from toolchain.progress import Progress
-from toolchain.steps.bundle import BundleJob, build_bundle
+from toolchain.steps.bundle import BundleJob
+from toolchain.steps.bundle_worker import build_apart
 
 
 def build_all(jobs: Sequence[BundleJob], cache: Cache, workers: int, progress: Progress) -> list[Path]:
-    """Folders with the finished bundles, in the order of ``jobs``. With several workers, each has its own process."""
-    if workers <= 1 or len(jobs) <= 1:
-        return [_build_one(job, cache, None, progress) for job in jobs]
-    context = multiprocessing.get_context("spawn")
-    with (
-        concurrent.futures.ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as processes,
-        concurrent.futures.ThreadPoolExecutor(min(workers, len(jobs))) as threads,
-    ):
-        futures = [threads.submit(_build_one, job, cache, processes, progress) for job in jobs]
+    """Folders with the finished bundles, in the order of ``jobs``; each is made in a process of its own.
+
+    Raises:
+        EdgewrightError: of the first job in that order that fails; the others are stopped.
+    """
+    yard = _Yard(cache, progress)
+    with concurrent.futures.ThreadPoolExecutor(max(1, min(workers, len(jobs)))) as threads:
         try:
+            futures = [threads.submit(yard.build, job) for job in jobs]
             return [future.result() for future in futures]
         except BaseException:
-            processes.shutdown(wait=False, cancel_futures=True)
+            yard.failed.set()
+            yard.leash.cut()
             raise
 
 
-def _build_one(
-    job: BundleJob, cache: Cache, processes: concurrent.futures.ProcessPoolExecutor | None, progress: Progress
-) -> Path:
-    def produce(out: Path) -> None:
-        if processes is None:
-            build_bundle(job, out)
-        else:
-            processes.submit(build_bundle, job, out).result()
+@dataclasses.dataclass(frozen=True)
+class _Yard:
+    """What all jobs share; no job is begun once ``failed`` is set, and cutting the leash ends those that run."""
 
-    inputs = {**job.key(), "code": source_digest("targets", "toolchain.steps.bundle")}
-    with progress.step(f"{job.scheme.precision} for {job.device.name} with {job.target}") as step:
-        cached = cache.folder("bundle", inputs, produce)
-        step.cached = cached.hit
-    return cached.path
+    cache: Cache
+    progress: Progress
+    leash: Leash = dataclasses.field(default_factory=Leash)
+    failed: threading.Event = dataclasses.field(default_factory=threading.Event)
+
+    def build(self, job: BundleJob) -> Path:
+        if self.failed.is_set():
+            raise concurrent.futures.CancelledError
+        inputs = {**job.key(), "code": source_digest("targets", "toolchain.steps.bundle")}
+        try:
+            with self.progress.step(f"{job.scheme.precision} for {job.device.name} with {job.target}") as step:
+                cached = self.cache.folder("bundle", inputs, lambda out: build_apart(job, out, self.leash))
+                step.cached = cached.hit
+        except BaseException:
+            self.failed.set()
+            raise
+        return cached.path

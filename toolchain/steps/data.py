@@ -18,6 +18,7 @@ from toolchain.cache import Cache, source_digest
 from toolchain.frontend.data import data_fingerprint, load_data
 from toolchain.frontend.data.dataset import Splits
 from toolchain.frontend.specs import DataSpec, InputSpec
+from toolchain.progress import Progress
 from toolchain.project.models import Project
 
 GOLDEN_SAMPLES = 8
@@ -27,10 +28,11 @@ _SEED = 20180214
 class ProjectData:
     """The samples of one project for one model input."""
 
-    def __init__(self, spec: DataSpec, input_spec: InputSpec, cache: Cache) -> None:
+    def __init__(self, spec: DataSpec, input_spec: InputSpec, cache: Cache, progress: Progress) -> None:
         self.spec = spec
         self.input = input_spec
         self._cache = cache
+        self._progress = progress
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -55,7 +57,10 @@ class ProjectData:
     def _prepared(self) -> Path:
         """Folder with calibration and golden samples and what else is known, from the cache where possible."""
         sources = source_digest("toolchain.frontend.data", "toolchain.steps.data")
-        return self._cache.folder("samples", {**self.key(), "code": sources}, self._prepare).path
+        with self._progress.step(f"read samples of {self.spec.source}", numbered=False) as step:
+            cached = self._cache.folder("samples", {**self.key(), "code": sources}, self._prepare)
+            step.cached = cached.hit
+        return cached.path
 
     def _prepare(self, out: Path) -> None:
         size = self.input.shape[0]
@@ -79,6 +84,8 @@ class ProjectData:
     def facts(self) -> dict[str, Any]:
         """``labelled``, ``tests`` (their number), ``classes`` (their number) and ``notes``."""
         facts: dict[str, Any] = json.loads((self._prepared / "facts.json").read_text())
+        for note in facts["notes"]:
+            self._progress.note(note)
         return facts
 
     def tests(self) -> Iterator[tuple[dict[str, Array], Array | None]]:
@@ -105,7 +112,9 @@ def stack(samples: list[dict[str, Array]]) -> dict[str, Array]:
     return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
 
 
-def project_data(project: Project, inputs: tuple[TensorSpec, ...], cache: Cache) -> ProjectData | None:
+def project_data(
+    project: Project, inputs: tuple[TensorSpec, ...], cache: Cache, progress: Progress
+) -> ProjectData | None:
     """The data of a project, or None where it names none.
 
     Raises:
@@ -133,7 +142,7 @@ def project_data(project: Project, inputs: tuple[TensorSpec, ...], cache: Cache)
         max_test=section.test,
         root=project.folder,
     )
-    return ProjectData(spec, frontend_input(project, inputs[0]), cache)
+    return ProjectData(spec, frontend_input(project, inputs[0]), cache, progress)
 
 
 def _source(kind: str, path: Path | None) -> str:

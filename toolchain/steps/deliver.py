@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,21 +14,30 @@ from filelock import FileLock, Timeout
 
 from profiles.errors import ConfigError, OutputError
 from targets.artifact import output_error, publish, write_json
+from targets.files import check_replaceable
+from toolchain.project.device_section import RESERVED_NAMES
 from toolchain.summary import FILE, BuildResult
 
 _STAGING = ".staging-"
 
 
 class Delivery:
-    """The output folder, held by one build at a time."""
+    """The output folder, held by one build at a time.
+
+    Bundles are staged in a hidden folder and take their places together when the build ends well, so that
+    the summary speaks of the bundles beside it. A build that fails leaves everything as it was.
+    """
 
     def __init__(self, out: Path) -> None:
         self.out = out
         self._staging = out / f"{_STAGING}{os.getpid()}"
         self._lock = FileLock(out / ".lock")
+        self._staged: list[Path] = []
+        self._made: list[Path] = []
 
     def __enter__(self) -> Self:
         try:
+            self._made = [path for path in (self.out, *self.out.parents) if not path.exists()]
             self.out.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
             for left in self.out.glob(f"{_STAGING}*"):  # of builds that were killed: their lock is gone
@@ -36,9 +45,12 @@ class Delivery:
             self._staging.mkdir()
         except Timeout as error:
             raise ConfigError(
-                f"another build is writing to {self.out}", next_step="wait for it, or choose another folder with --out"
+                f"wanted to write to {self.out}",
+                seen="another build is writing there",
+                next_step="wait for it, or choose another folder with --out",
             ) from error
         except OSError as error:
+            self._leave()
             raise output_error(self.out, error) from error
         return self
 
@@ -46,33 +58,65 @@ class Delivery:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         shutil.rmtree(self._staging, ignore_errors=True)
-        self._lock.release()
-        with contextlib.suppress(OSError):
-            (self.out / ".lock").unlink()
+        self._leave()
 
-    @contextlib.contextmanager
-    def bundle(self, name: str, made: Path) -> Iterator[Path]:
-        """A writable copy of a finished bundle; it takes its place when the block ends well."""
+    def _leave(self) -> None:
+        """Let go of the folder; it vanishes again if we made it and it is empty."""
+        if self._lock.is_locked:
+            with contextlib.suppress(OSError):
+                (self.out / ".lock").unlink()  # while it is ours: nobody else may hold it under this name
+            self._lock.release()
+        for path in self._made:
+            with contextlib.suppress(OSError):  # not empty: there is something to keep
+                path.rmdir()
+
+    def check(self, names: Iterable[str]) -> None:
+        """Check, before any work is done, that bundles, summary and report may take their places.
+
+        Raises:
+            OutputError: something is there that is none.
+        """
+        for name in names:
+            check_replaceable(self.out / name)
+        for name in RESERVED_NAMES:
+            if (self.out / name).is_dir():
+                raise OutputError(
+                    f"wanted to write {self.out / name}",
+                    seen="a folder of that name",
+                    next_step="move it away, or choose another folder with --out",
+                )
+
+    def stage(self, name: str, made: Path) -> Path:
+        """A writable copy of a finished bundle.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         staged = self._staging / name
         try:
-            shutil.copytree(made, staged, copy_function=shutil.copyfile)
-            for path in [staged, *staged.rglob("*")]:
-                path.chmod(0o755 if path.is_dir() else 0o644)
-        except (OSError, shutil.Error) as error:
-            raise _refused(self.out, error) from error
-        yield staged
-        publish(staged, self.out / name)
+            staged.mkdir()
+            for source in sorted(made.rglob("*")):
+                copy = staged / source.relative_to(made)
+                if source.is_dir():
+                    copy.mkdir()
+                else:
+                    shutil.copyfile(source, copy)
+        except OSError as error:
+            raise output_error(self.out, error) from error
+        self._staged.append(staged)
+        return staged
 
     def finish(self, result: BuildResult) -> BuildResult:
-        """Write the summary and the report."""
+        """Write the summary and the report, and put everything in its place; from here on nothing needs room."""
         from toolchain.report import write_report
 
-        write_json(self.out / FILE, result.as_dict())
-        write_report(self.out)
+        write_json(self._staging / FILE, result.as_dict())
+        page = write_report(self._staging)
+        for staged in self._staged:
+            publish(staged, self.out / staged.name)
+        try:
+            (self._staging / FILE).replace(self.out / FILE)
+            page.replace(self.out / page.name)
+        except OSError as error:
+            raise output_error(self.out, error) from error
         return result
-
-
-def _refused(out: Path, error: OSError | shutil.Error) -> OutputError:
-    if isinstance(error, OSError) and error.errno is not None:
-        return output_error(out, error)
-    return OutputError(f"cannot write {out}", seen=str(error), next_step="free some space, or use --out")

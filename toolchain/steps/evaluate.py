@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from profiles.errors import DataError
 from profiles.measurement import Kind, Metric, unavailable
 from profiles.runner import Array
 from targets.adapt import inputs_to_native, outputs_to_canonical
@@ -55,6 +56,24 @@ def no_accuracy(data: ProjectData | None, task: str) -> str:
     if task != "classification":
         return f"the task is '{task}', not classification"
     return "" if data.facts["labelled"] else "the test samples have no labels"
+
+
+def refuse_classes(data: ProjectData | None, task: str, outputs: Sequence[TensorSpec]) -> None:
+    """Check that the model can give every class of the data as its answer.
+
+    Raises:
+        DataError: it has too few outputs.
+    """
+    if data is None or no_accuracy(data, task):
+        return
+    width = int(np.prod(outputs[0].shape[1:]))
+    if data.facts["classes"] > width:
+        raise DataError(
+            "wanted data with the classes that the model tells apart",
+            seen=f"{data.facts['classes']} classes in {data.spec.source}",
+            allowed=f"at most {width}, the size of the output '{outputs[0].name}'",
+            next_step='choose other data or another model, or set task = "none" under [model]',
+        )
 
 
 def _count(artifact: Artifact, data: ProjectData, progress: Progress) -> tuple[int, int]:

@@ -36,14 +36,14 @@ class FileSource:
         self._progress = progress
         self._file = self._opened()
         self.inputs = self._file.inputs
-        self.data: ProjectData | None = project_data(project, self.inputs, cache)
+        self.data: ProjectData | None = project_data(project, self.inputs, cache, progress)
 
     def _opened(self) -> ExportedModel:
         """The checked file; one whose dynamic shapes had to be fixed is kept in the cache."""
         path = self.project.model.source.path
         assert path is not None
         fixed = {spec.name: spec.shape for spec in self.project.model.input if spec.name and spec.shape}
-        with self._progress.step(f"check {path.name}"):
+        with self._progress.step(f"check {path.name}", numbered=False):
             rewritten = self._with_fixed_shapes(path, fixed) if fixed else None
             checked = open_foreign(rewritten) if rewritten else open_foreign(path, fixed)
         return dataclasses.replace(checked, name=self.project.model.name)
@@ -74,9 +74,17 @@ class FileSource:
         """The file is there."""
         return [f"read {self.project.model.source.name}"]
 
+    def files(self, formats: Iterable[str]) -> ExportedModel:
+        """The file itself."""
+        return self._file
+
     def export(self, formats: Iterable[str]) -> ExportedModel:
         """The file itself with golden samples; test samples where there are any."""
         return self._with_golden
+
+    def steps(self, formats: Iterable[str]) -> int:
+        """The reference outputs; a float bundle and its accuracy where that can be told."""
+        return 1 if self.precision == "int8" or no_accuracy(self.data, self.task) else 3
 
     @functools.cached_property
     def _with_golden(self) -> ExportedModel:

@@ -14,7 +14,7 @@ from profiles.profiler import Profile
 from profiles.sampling import Settings
 from targets.artifact import PROFILE, load_artifact, write_json
 from targets.base import ExportedModel, Scheme, SupportReport
-from targets.measure import profile_bundle, state_is_device
+from targets.measure import profile_bundle, state_is_device, verify_bundle
 from targets.registry import default_target, load_target, require_packages
 from toolchain.progress import Progress
 from toolchain.project.device_section import DeviceEntry
@@ -51,14 +51,13 @@ class Plan:
         """Of the bundle."""
         return self.scheme.precision
 
-    def job(self, source: ModelSource, model: ExportedModel) -> BundleJob:
-        """The work order.
+    def support(self, model: ExportedModel) -> SupportReport:
+        """What the target will do with the model."""
+        return load_target(self.target).support(self.only_format(model), self.device, self.precision)
 
-        Raises:
-            UnsupportedError: the target says no, and why.
-        """
+    def job(self, source: ModelSource, model: ExportedModel) -> BundleJob:
+        """The work order."""
         mine = self.only_format(model)
-        refuse_unsupported(load_target(self.target).support(mine, self.device, self.precision))
         needs_samples = self.precision == "int8" and model.precision != "int8"
         calibration = source.data.calibration if needs_samples and source.data else None
         facts = {"source": source.project.model.source.text, "weights": source.project.weights_origin}
@@ -73,11 +72,18 @@ class Plan:
         )
 
     def profile(self, folder: Path, settings: Settings, progress: Progress) -> Profile:
-        """Measure the bundle here, or where the entry says, and write ``profile.json``."""
-        where = f" on {self.entry.via}" if self.entry.via else ""
-        with progress.step(f"profile {self.name}{where}") as step:
+        """Measure the bundle here, or where the entry says, and write ``profile.json``.
+
+        Raises:
+            VerificationError: the machine that the entry names computes something else than this one did.
+            UnreachableError: it does not answer.
+        """
+        via = self.entry.via or ""
+        with progress.step(f"profile {self.name}{f' on {via}' if via else ''}") as step:
             artifact = load_artifact(folder)
-            profile = profile_bundle(artifact, settings, via=self.entry.via or "", progress=step.update)
+            if via:  # here, the golden outputs were computed by this engine a moment ago
+                verify_bundle(artifact, via=via)
+            profile = profile_bundle(artifact, settings, via=via, progress=step.update)
         write_json(folder / PROFILE, profile.as_dict())
         return profile
 
@@ -87,6 +93,21 @@ class Plan:
         if state_is_device(self.device.as_dict(), state):
             return dict(metrics)
         return {name: as_stand_in(metric, describe(state)) for name, metric in metrics.items()}
+
+
+def make_plans(project: Project, source: ModelSource) -> list[Plan]:
+    """One plan per device entry.
+
+    Raises:
+        ConfigError: there is no entry, and whatever :func:`make_plan` raises.
+    """
+    if not project.devices:
+        raise ConfigError(
+            "wanted a device to build for",
+            seen="no [[device]] entry in the project",
+            next_step='add an entry, such as [[device]] with profile = "local-cpu", or give --device local-cpu',
+        )
+    return [make_plan(entry, project, source) for entry in project.devices]
 
 
 def make_plan(entry: DeviceEntry, project: Project, source: ModelSource) -> Plan:

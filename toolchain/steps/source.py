@@ -39,8 +39,16 @@ class ModelSource(Protocol):
         """What would be done before a file in this format is there, in words."""
         ...
 
+    def files(self, formats: Iterable[str]) -> ExportedModel:
+        """Files in these formats, before a reference engine has run them."""
+        ...
+
     def export(self, formats: Iterable[str]) -> ExportedModel:
-        """Files in these formats, golden samples and the float reference's outputs."""
+        """The same with golden samples and the float reference's outputs."""
+        ...
+
+    def steps(self, formats: Iterable[str]) -> int:
+        """How many steps the user will see for all of this and the float reference's accuracy."""
         ...
 
     def metrics(self) -> dict[str, Metric]:

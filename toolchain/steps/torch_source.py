@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import importlib.util
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +15,13 @@ from profiles.measurement import Kind, Metric, unavailable
 from profiles.runner import Array
 from targets.base import ExportedModel, TensorSpec
 from toolchain.cache import Cache, source_digest, step_key
-from toolchain.frontend.source import default_input, load_module
-from toolchain.frontend.specs import InputSpec, ModelSpec, TrainSpec
+from toolchain.frontend.source import load_module
+from toolchain.frontend.specs import ModelSpec, TrainSpec
 from toolchain.progress import Progress
 from toolchain.project.models import Project
 from toolchain.steps.data import ProjectData, frontend_input, project_data, random_inputs, unstack
 from toolchain.steps.evaluate import accuracy_metric, no_accuracy
+from toolchain.steps.torch_inputs import check_source, input_specs, user_code
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +38,9 @@ class TorchSource:
         self.project = project
         self._cache = cache
         self._progress = progress
-        self.inputs = _input_specs(project)
+        self._exports: dict[str, Path] = {}
+        check_source(project)
+        self.inputs = input_specs(project)
         self.data: ProjectData | None = project_data(project, self.inputs, cache, progress)
 
     @property
@@ -112,7 +113,7 @@ class TorchSource:
         model = self.project.model
         return {
             "source": model.source.path or spec.source,
-            "user code": _user_code(spec) if model.source.kind == "callable" else None,
+            "user code": user_code(spec) if model.source.kind == "callable" else None,
             "weights": spec.weights,
             "classes": spec.classes,
             "seed": spec.seed,
@@ -120,7 +121,11 @@ class TorchSource:
             "inputs": [s.as_dict() for s in self.inputs],
             "compress": self.project.compress.model_dump(mode="json"),
             "code": source_digest(
-                "toolchain.frontend", "toolchain.compress", "toolchain.steps.torch_source", *packages
+                "toolchain.frontend",
+                "toolchain.compress",
+                "toolchain.steps.torch_source",
+                "toolchain.steps.torch_inputs",
+                *packages,
             ),
             "torch": importlib.metadata.version("torch"),
         }
@@ -211,7 +216,8 @@ class TorchSource:
     def export(self, formats: Iterable[str]) -> ExportedModel:
         """The model in the wanted formats, each checked against a float64 run."""
         outputs, _, how = self.reference()
-        found = {name: self._exported(name) for name in sorted(formats)}
+        found = self._exports | {name: self._exported(name) for name in sorted(set(formats) - set(self._exports))}
+        self._exports = found
         specs = tuple(TensorSpec.from_dict(spec) for spec in _facts(next(iter(found.values())))["outputs"])
         return ExportedModel(
             name=self.project.model.name,
@@ -279,45 +285,3 @@ def _version(distribution: str) -> str:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _input_specs(project: Project) -> tuple[TensorSpec, ...]:
-    """The project's inputs, else the network's default one."""
-    said = [spec for spec in project.model.input if spec.shape]
-    if said:
-        return tuple(_tensor_spec(spec.name or "input", spec.shape or (), spec.layout) for spec in said)
-    default: InputSpec | None = default_input(project.model.source.text)
-    if default is not None:
-        return (_tensor_spec(default.name, default.shape, default.layout),)
-    raise _no_shape(project)
-
-
-def _tensor_spec(name: str, shape: tuple[int, ...], layout: str) -> TensorSpec:
-    guess = {2: "NC", 4: "NCHW"}.get(len(shape), "")
-    return TensorSpec(name, tuple(shape), "float32", layout or guess)
-
-
-def _no_shape(project: Project) -> Exception:
-    from profiles.errors import ConfigError
-
-    return ConfigError(
-        f"the input shape of '{project.model.source.text}' must be given",
-        seen="no shape in the project, and none that the source tells",
-        next_step='write input = { shape = [1, 3, 224, 224], layout = "NCHW" } under [model], '
-        "or give --input input=1x3x224x224",
-    )
-
-
-def _user_code(spec: ModelSpec) -> list[Path] | str:
-    """The Python files that a ``module:callable`` may consist of: its package, or its file and its neighbours."""
-    module = spec.source.partition(":")[0]
-    sys.path.insert(0, str(spec.root))
-    try:
-        found = importlib.util.find_spec(module.partition(".")[0])
-    except (ImportError, ValueError):
-        found = None
-    finally:
-        sys.path.remove(str(spec.root))
-    if found is None or not found.origin:
-        return "not found"
-    return sorted(Path(found.origin).parent.glob("*.py" if not found.submodule_search_locations else "**/*.py"))

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from profiles.errors import BudgetMissedError, ConfigError
+from profiles.errors import BudgetMissedError
 from toolchain.cli.common import add_model_options, read_project
-from toolchain.cli.output import print_json
+from toolchain.cli.output import print_json, print_line, print_table
+from toolchain.cli.parser import count
 
 if TYPE_CHECKING:
     from toolchain.project.models import Project
@@ -22,8 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("build"), metavar="DIR", help="where bundles go (default: build)"
     )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="bundles made at the same time (default: 1)")
-    parser.add_argument("--runs", type=int, metavar="N", help="timed inferences per bundle (default: by time)")
+    parser.add_argument("--jobs", type=count, default=1, metavar="N", help="bundles made at the same time (default: 1)")
+    parser.add_argument("--runs", type=count, metavar="N", help="timed inferences per bundle (default: by time)")
     parser.add_argument("--no-profile", action="store_true", help="build and verify, but do not measure")
     parser.add_argument("--no-cache", action="store_true", help="do every step again, and keep none")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
@@ -37,8 +38,6 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.pipeline import Options, build
     from toolchain.progress import Progress
 
-    if args.jobs < 1 or (args.runs is not None and args.runs < 1):
-        raise ConfigError("--jobs and --runs count from 1")
     project = read_project(args)
     if args.dry_run:
         return _dry_run(project, args)
@@ -64,7 +63,7 @@ def _print(result: BuildResult) -> None:
 
     print_entries(result.entries)
     for sentence in verdicts(result.out):
-        print(sentence)
+        print_line(sentence)
     print(f"report: {result.out / 'report.html'}", file=sys.stderr)
 
 
@@ -75,7 +74,5 @@ def _dry_run(project: Project, args: argparse.Namespace) -> int:
     if args.json:
         print_json({"schema": 1, "plan": rows})
         return 0
-    from toolchain.cli.output import print_table
-
     print_table(["bundle", "device", "target", "precision", "what would happen"], [list(row.values()) for row in rows])
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from toolchain.cli.output import print_json
+from toolchain.cli.output import print_json, print_line
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,5 +25,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(facts)
     else:
-        print(words + (f", {removed} removed" if removed else ""))
+        print_line(words + (f", {removed} removed" if removed else ""))
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.measurement import Kind, Metric, comparable
-from toolchain.cli.output import legend, print_json, print_table, show
+from toolchain.cli.output import legend, print_json, print_line, print_table, show
 
 _SHOWN = ("latency_p50", "latency_p90", "latency_p99", "cpu_time_p50", "peak_memory", "model_size", "energy", "sqnr")
 
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     print_table(["metric", *short], rows, right=short)
     kinds = {metric.kind for metrics in found.values() for metric in metrics.values()}
-    print("; ".join(filter(None, ["ratio to the first bundle in brackets, where kinds agree", legend(kinds)])))
+    print_line("; ".join(filter(None, ["ratio to the first bundle in brackets, where kinds agree", legend(kinds)])))
     return 0
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from profiles.errors import ConfigError
-from toolchain.cli.output import print_json, print_table, show
+from toolchain.cli.output import print_json, print_line, print_table, show
+from toolchain.cli.parser import count
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options."""
     parser.add_argument("bundle", type=Path, help="a quantized bundle")
-    parser.add_argument("--top", type=int, metavar="N", help="only the N worst layers")
+    parser.add_argument("--top", type=count, metavar="N", help="only the N worst layers")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     table = [[row["name"], row["op"], show(row["sqnr"]), f"{row['max_error']['value']:.4g}"] for row in rows]
     print_table(["layer", "operator", "SQNR", "largest error"], table, right=["SQNR", "largest error"])
-    print(f"{rows[0]['max_error']['method']}; worst first")
+    print_line(f"{rows[0]['max_error']['method']}; worst first")
     return 0
 
 
@@ -46,6 +47,7 @@ def layers(bundle: Path) -> list[dict[str, Any]]:
             f"{bundle} has no float model to compare with",
             seen=f"a {artifact.precision} bundle, {why}",
             allowed="int8 bundles built from a float model",
+            next_step="build one with --precision int8 and --data",
         )
     return rows
 

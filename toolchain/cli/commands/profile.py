@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from toolchain.cli.output import print_json, print_table, show
+from toolchain.cli.output import print_json, print_line, print_table, show
+from toolchain.cli.parser import count, seconds
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +16,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--via", default="local", metavar="local|ssh://user@host:port", help="where to run (default: local)"
     )
     parser.add_argument("--python", default="", metavar="PATH", help="Python on the other machine (default: python3)")
-    parser.add_argument("--runs", type=int, metavar="N", help="timed inferences (default: by time)")
+    parser.add_argument("--runs", type=count, metavar="N", help="timed inferences (default: by time)")
     parser.add_argument(
-        "--seconds", type=float, default=1.0, metavar="S", help="measure at least this long (default: 1)"
+        "--seconds", type=seconds, default=1.0, metavar="S", help="measure at least this long (default: 1)"
     )
     parser.add_argument("--layers", action="store_true", help="show every layer")
     parser.add_argument("--json", action="store_true", help="print profile.json on standard output")
@@ -47,5 +48,5 @@ def run(args: argparse.Namespace) -> int:
         table = [[row.name, row.op, row.precision, show(row.metrics.get("latency_p50"))] for row in profile.layers]
         print_table(["layer", "operator", "precision", "time"], table, right=["time"])
     for note in (*profile.notes, *profile.machine["disturbances"]):
-        print(f"note: {note}")
+        print_line(f"note: {note}")
     return 0

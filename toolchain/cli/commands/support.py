@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from profiles.errors import ConfigError
 from toolchain.cli.common import add_model_options, read_project
 from toolchain.cli.exit_codes import _CODES
-from toolchain.cli.output import print_json, print_table
+from toolchain.cli.output import print_json, print_line, print_table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +22,6 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.support import support
 
     project = read_project(args)
-    if not project.devices:
-        raise ConfigError("wanted a device", next_step="add --device NAME")
     reports = support(project)
     if args.json:
         print_json([report.as_dict() for report in reports])
@@ -49,6 +46,6 @@ def _print(report: object, *, everything: bool) -> None:
     if rows:
         print_table(["operator", "type", "verdict", "why"], rows, title=title)
     else:
-        print(title)
+        print_line(title)
     for sentence in (*report.problems, *report.memory):
-        print(f"  {sentence}")
+        print_line(f"  {sentence}")

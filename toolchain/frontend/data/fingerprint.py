@@ -49,4 +49,6 @@ def _add_files(digest: _Hash, path: Path) -> None:
                 while block := stream.read(2**20):
                     digest.update(block)
     except OSError as error:
-        raise DataError("the data cannot be read", seen=str(error)) from error
+        raise DataError(
+            "the data cannot be read", seen=str(error), next_step="check the path and who may read it"
+        ) from error

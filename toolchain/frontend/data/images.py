@@ -38,9 +38,17 @@ def image_mode(spec: InputSpec) -> str:
         ConfigError: the layout is not one of images, or no mode has that many channels.
     """
     if not spec.is_image:
-        raise ConfigError("images need an input with the layout NCHW or NHWC", seen=repr(spec.layout))
+        raise ConfigError(
+            "images need an input with the layout NCHW or NHWC",
+            seen=repr(spec.layout),
+            next_step='set layout = "NCHW" or "NHWC" in the input',
+        )
     if spec.channels not in MODES:
-        raise ConfigError("images have 1, 3 or 4 channels", seen=f"{spec.channels} in {spec.shape} ({spec.layout})")
+        raise ConfigError(
+            "images have 1, 3 or 4 channels",
+            seen=f"{spec.channels} in {spec.shape} ({spec.layout})",
+            next_step="check the input's shape and layout",
+        )
     return MODES[spec.channels]
 
 
@@ -61,10 +69,16 @@ def decode(load: Callable[[], Image], spec: InputSpec, name: str) -> Array:
     try:
         image = load()
         if image.mode in _DEEP:
-            raise DataError("images need 8 bits per channel", seen=f"{name} has Pillow mode '{image.mode}'")
+            raise DataError(
+                "images need 8 bits per channel",
+                seen=f"{name} has Pillow mode '{image.mode}'",
+                next_step="convert it to 8 bits",
+            )
         image = pillow("PIL.ImageOps").exif_transpose(image).convert(image_mode(spec))
     except (*_DAMAGE, pillow().DecompressionBombError) as error:
-        raise DataError("an image cannot be decoded", seen=f"{name}: {error}") from error
+        raise DataError(
+            "an image cannot be decoded", seen=f"{name}: {error}", next_step="remove or replace this file"
+        ) from error
     return arrange(image, spec)
 
 

@@ -32,10 +32,16 @@ def encode_labels(
     """
     for row, label in enumerate(raw):
         if isinstance(label, bool) or not isinstance(label, (str, int, np.integer)):
-            raise DataError("labels are text or whole numbers", seen=f"{label!r} at {name(row)}")
+            raise DataError(
+                "labels are text or whole numbers", seen=f"{label!r} at {name(row)}", next_step="correct the label"
+            )
     kinds = {isinstance(label, str) for label in raw}
     if len(kinds) > 1:
-        raise DataError("labels are all text or all whole numbers", seen="both kinds in one data set")
+        raise DataError(
+            "labels are all text or all whole numbers",
+            seen="both kinds in one data set",
+            next_step="write all of them in one way",
+        )
     if kinds == {True}:
         return _encode_text(raw, spec, name)
     return _encode_numbers(np.asarray(raw, np.int64), spec, name, spec.classes or names)
@@ -50,7 +56,7 @@ def _encode_text(raw: Sequence[str], spec: DataSpec, name: Callable[[int], str])
                 "unknown class",
                 seen=f"{label!r} at {name(row)}",
                 allowed=", ".join(known),
-                next_step=did_you_mean(label, known),
+                next_step=did_you_mean(label, known) or "correct the label, or add the class to labels under [model]",
             )
     _check_count(len(known), spec)
     return np.array([number[label] for label in raw], np.int64), known
@@ -67,10 +73,16 @@ def _encode_numbers(
             "a label is out of range",
             seen=f"{int(labels[row])} at {name(row)} ({len(outside)} such labels)",
             allowed=f"0 to {count - 1}",
+            next_step="correct the labels, or set classes under [model]",
         )
     return labels, names or tuple(str(number) for number in range(count))
 
 
 def _check_count(count: int, spec: DataSpec) -> None:
     if spec.num_classes is not None and spec.num_classes != count:
-        raise DataError("the data has another number of classes", seen=str(count), allowed=str(spec.num_classes))
+        raise DataError(
+            "the data has another number of classes",
+            seen=str(count),
+            allowed=str(spec.num_classes),
+            next_step="change classes under [model], or the data",
+        )

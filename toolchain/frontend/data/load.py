@@ -39,9 +39,13 @@ def load_data(spec: DataSpec, input_spec: InputSpec) -> Splits:
         raw = reader(kind)(path, spec, input_spec)
         keys = content_keys(map(raw.content, range(len(raw.store))), spec.seed)
     except OSError as error:
-        raise DataError("the data cannot be read", seen=f"{error.filename or path}: {error.strerror}") from error
+        raise DataError(
+            "the data cannot be read",
+            seen=f"{error.filename or path}: {error.strerror}",
+            next_step="check the path and who may read it",
+        ) from error
     if not keys:
-        raise DataError("the data set is empty", seen=spec.source)
+        raise DataError("the data set is empty", seen=spec.source, next_step="add samples, or give other data")
     labels, names = (None, ()) if raw.labels is None else encode_labels(raw.labels, spec, raw.store.name, raw.names)
     train, test, notes = _parts(raw, keys, labels, spec)
     _check_parts(train, test, labels, spec)
@@ -89,6 +93,7 @@ def _check_parts(train: Array, test: Array, labels: Array | None, spec: DataSpec
         raise DataError(
             "a classifier needs at least two classes",
             seen=f"only one class among {len(train)} training samples of {spec.source}",
+            next_step='add samples of other classes, or set task = "none" under [model]',
         )
 
 

@@ -21,10 +21,15 @@ def read(path: Path, data: DataSpec, spec: InputSpec) -> Raw:
     """Every image below a class folder; a folder ``test`` (or ``val``) beside ``train`` is set aside for testing."""
     image_mode(spec)
     if not path.is_dir():
-        raise DataError("folder:DIR needs a folder", seen=str(path), allowed=_SHAPE)
+        raise DataError("folder:DIR needs a folder", seen=str(path), allowed=_SHAPE, next_step="check the path")
     files, labels, test, notes = _collect(path)
     if not files:
-        raise DataError("the folder holds no images in class folders", seen=str(path), allowed=_SHAPE)
+        raise DataError(
+            "the folder holds no images in class folders",
+            seen=str(path),
+            allowed=_SHAPE,
+            next_step="put the images of each class into a folder with its name",
+        )
 
     def name(row: int) -> str:
         return str(files[row].relative_to(path))
@@ -56,7 +61,12 @@ def _parts(path: Path) -> list[tuple[Path, bool]]:
     if "train" in names and names <= {"train", *_TEST_NAMES}:
         return [(path / "train", False), *((path / name, True) for name in held_out[:1])]
     if names and names <= set(_TEST_NAMES):
-        raise DataError("there is no folder 'train'", seen=f"{path} has {', '.join(sorted(names))}", allowed=_SHAPE)
+        raise DataError(
+            "there is no folder 'train'",
+            seen=f"{path} has {', '.join(sorted(names))}",
+            allowed=_SHAPE,
+            next_step="add it, or leave out the others",
+        )
     return [(path, False)]
 
 

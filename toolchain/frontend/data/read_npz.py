@@ -28,7 +28,11 @@ def read(path: Path, data: DataSpec, spec: InputSpec) -> Raw:
         return _raw(x, y, None, path, arrays["x"])
     x_test, y_test = _pair(arrays, "x_test", "y_test", path, spec)
     if (y is None) != (y_test is None) or x.dtype != x_test.dtype:
-        raise DataError("x and x_test must have the same type, and both labels or neither", seen=str(path))
+        raise DataError(
+            "x and x_test must have the same type, and both labels or neither",
+            seen=str(path),
+            next_step="write the file again with np.savez",
+        )
     test = np.arange(len(x) + len(x_test)) >= len(x)
     labels = None if y is None or y_test is None else [*y, *y_test]
     return _raw(np.concatenate([x, x_test]), labels, test, path, arrays["x"], arrays["x_test"])
@@ -52,27 +56,49 @@ def _load(path: Path) -> dict[str, Array]:
     try:
         file = np.load(path, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
-            raise DataError("the data must be a .npz archive", seen=f"{path} is a single array", allowed=ARRAYS)
+            raise DataError(
+                "the data must be a .npz archive",
+                seen=f"{path} is a single array",
+                allowed=ARRAYS,
+                next_step="write it with np.savez(FILE, x=..., y=...)",
+            )
         with file:
             return {key: file[key] for key in ("x", "y", "x_test", "y_test") if key in file.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError("the .npz file cannot be read", seen=f"{path}: {error}", allowed=ARRAYS) from error
+        raise DataError(
+            "the .npz file cannot be read",
+            seen=f"{path}: {error}",
+            allowed=ARRAYS,
+            next_step="write or copy the file again",
+        ) from error
 
 
 def _pair(
     arrays: dict[str, Array], x_key: str, y_key: str, path: Path, spec: InputSpec
 ) -> tuple[Array, list[object] | None]:
     if x_key not in arrays:
-        raise DataError(f"the .npz file has no array '{x_key}'", seen=f"{path}: {sorted(arrays)}", allowed=ARRAYS)
+        raise DataError(
+            f"the .npz file has no array '{x_key}'",
+            seen=f"{path}: {sorted(arrays)}",
+            allowed=ARRAYS,
+            next_step="write it with np.savez(FILE, x=..., y=...)",
+        )
     x, y = _conform(arrays[x_key], spec, f"{x_key} of {path}"), arrays.get(y_key)
     if y is not None and y.shape != (len(x),):
-        raise DataError(f"{y_key} needs one label per sample", seen=str(y.shape), allowed=str((len(x),)))
+        raise DataError(
+            f"{y_key} needs one label per sample",
+            seen=str(y.shape),
+            allowed=str((len(x),)),
+            next_step="write the file again with np.savez",
+        )
     return x, None if y is None else y.tolist()
 
 
 def _conform(x: Array, spec: InputSpec, where: str) -> Array:
     if not (np.issubdtype(x.dtype, np.number) or x.dtype == np.bool_) or np.issubdtype(x.dtype, np.complexfloating):
-        raise DataError("samples must be real numbers", seen=f"{where} has dtype {x.dtype}")
+        raise DataError(
+            "samples must be real numbers", seen=f"{where} has dtype {x.dtype}", next_step="convert them to numbers"
+        )
     for candidate in _arrangements(x, spec):
         if candidate.shape[1:] == spec.sample_shape:
             with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused as such
@@ -81,6 +107,7 @@ def _conform(x: Array, spec: InputSpec, where: str) -> Array:
         "samples must have the shape of the model's input",
         seen=f"{where}: {x.shape[1:]}",
         allowed=f"{spec.sample_shape} ({spec.layout or 'as the model takes it'})",
+        next_step="resize the samples, or give the model another input shape",
     )
 
 

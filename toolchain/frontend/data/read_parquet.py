@@ -56,14 +56,18 @@ def _files(path: Path) -> tuple[list[Path], list[Path], tuple[str, ...]]:
     """Files to train from, files to test with, and notes on those passed over."""
     files = [path] if path.is_file() else sorted(path.glob("*.parquet"))
     if not files:
-        raise DataError("the folder holds no .parquet files", seen=str(path))
+        raise DataError("the folder holds no .parquet files", seen=str(path), next_step="check the path")
     test = [file for file in files if file.stem.startswith("test")]
     train = [file for file in files if file.stem.startswith("train")]
     if not test or len(files) == 1:
         return files, [], ()
     train = train or [file for file in files if file not in test]
     if not train:
-        raise DataError("there are test files but none to train from", seen=", ".join(file.name for file in files))
+        raise DataError(
+            "there are test files but none to train from",
+            seen=", ".join(file.name for file in files),
+            next_step="add train*.parquet",
+        )
     other = [file.name for file in files if file not in train + test]
     return train, test, (f"passed over: {', '.join(other)}",) if other else ()
 
@@ -77,12 +81,18 @@ def _append(file: Path, data: DataSpec, images: list[bytes], labels: list[Any]) 
         image, label = _columns(schema, data, file.name)
         table = parquet.read_table(file, columns=[image, label])
     except (arrow.ArrowException, OSError) as error:
-        raise DataError("the parquet file cannot be read", seen=f"{file}: {error}") from error
+        raise DataError(
+            "the parquet file cannot be read", seen=f"{file}: {error}", next_step="write or copy the file again"
+        ) from error
     rows: list[bytes | None] = []
     for chunk in table.column(image).chunks:
         rows += (chunk.field("bytes") if arrow.types.is_struct(chunk.type) else chunk).to_pylist()
     if None in rows:
-        raise DataError("every row needs the bytes of an image", seen=f"row {rows.index(None)} of {file.name} has none")
+        raise DataError(
+            "every row needs the bytes of an image",
+            seen=f"row {rows.index(None)} of {file.name} has none",
+            next_step="remove these rows, or write the images into them",
+        )
     images += [row for row in rows if row is not None]
     labels += table.column(label).to_pylist()
     return _class_names(schema.metadata or {}, label)
@@ -93,7 +103,11 @@ def _columns(schema: Any, data: DataSpec, where: str) -> tuple[str, str]:
     image = _column(data.image_column, holders if len(holders) == 1 else [], schema.names, "image_column", where)
     known = [name for name in LABEL_NAMES if name in schema.names and name != image]
     if image not in holders:
-        raise ConfigError("the image column must hold bytes, or a struct with 'bytes'", seen=f"'{image}' of {where}")
+        raise ConfigError(
+            "the image column must hold bytes, or a struct with 'bytes'",
+            seen=f"'{image}' of {where}",
+            next_step='set image_column = "NAME"',
+        )
     return image, _column(data.label_column, known[:1], schema.names, "label_column", where)
 
 

@@ -59,11 +59,11 @@ def parse_source(spec: DataSpec) -> tuple[str, Path]:
             "cannot tell what the data's source is",
             seen=repr(spec.source),
             allowed=FORMS,
-            next_step=did_you_mean(kind, WITH_PATH + WITHOUT_PATH),
+            next_step=did_you_mean(kind, WITH_PATH + WITHOUT_PATH) or "write it in one of these forms",
         )
     path = spec.root / argument
     if not path.exists():
-        raise DataError("the data does not exist", seen=str(path))
+        raise DataError("the data does not exist", seen=str(path), next_step="check the path")
     return kind, path
 
 
