@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping
@@ -157,8 +158,13 @@ def _layers(events: list[dict[str, Any]]) -> tuple[LayerCounters, ...]:
     for name, args in first.items():
         metric = Metric(statistics.median(times[name]), "s", Kind.MEASURED, how)
         op = args.get("op_name", "")
-        rows.append(LayerCounters(name.removesuffix("_kernel_time"), op, {"latency_p50": metric}, _precision(args)))
+        rows.append(LayerCounters(_layer_name(name), op, {"latency_p50": metric}, _precision(args)))
     return tuple(rows)
+
+
+def _layer_name(event: str) -> str:
+    """The node's name, without what ONNX Runtime appends when it fuses nodes."""
+    return re.sub(r"_token_\d+$", "", event.removesuffix("_kernel_time"))
 
 
 def _precision(args: Mapping[str, Any]) -> str:

@@ -56,7 +56,7 @@ class OnnxRuntimeTarget:
         return open_runner(folder, compiled, device)
 
     def layer_errors(self, quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]:
-        """Tensor by tensor: the prepared float graph against the QDQ graph, both unfused."""
+        """Node by node: the prepared float graph against the QDQ graph, both unfused."""
         import onnx
 
         from targets.onnxruntime.activations import float_tensors, watch
@@ -68,7 +68,9 @@ class OnnxRuntimeTarget:
         ops = {output: node.op_type for node in before.graph.node for output in node.output}
         seen = counterparts(float_tensors(before), float_tensors(onnx.load(str(quantized.onnx))))
         reference = watch(quantized.float_onnx, seen, kept)
-        return compare(reference, _renamed(watch(quantized.onnx, seen.values(), kept), seen), {k: ops[k] for k in seen})
+        rows = compare(reference, _renamed(watch(quantized.onnx, seen.values(), kept), seen), {k: ops[k] for k in seen})
+        makers = {output: node.name or output for node in before.graph.node for output in node.output}
+        return [dataclasses.replace(row, name=makers[row.name]) for row in rows]
 
 
 def counterparts(before: Iterable[str], after: Iterable[str]) -> dict[str, str]:
