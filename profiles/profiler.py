@@ -124,6 +124,7 @@ def measure(
         after, elapsed = snapshot(), time.perf_counter() - start
         memory = _peak_memory(baseline)
         energy = _energy(meter, meter_reason, call)
+        del call  # so that the engine can let go of the model before its profiler loads it again
         counters = runner.counters()
     metrics = {**_latency(samples), "peak_memory": memory, **energy, **counters.metrics}
     disturbed = disturbances(before, after, elapsed)

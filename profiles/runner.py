@@ -67,5 +67,8 @@ class Runner(Protocol):
         ...
 
     def counters(self) -> Counters:
-        """What the engine says of itself; may run a few more inferences with its own profiler on."""
+        """What the engine says of itself; may load the model once more, with the engine's own profiler on.
+
+        To be called last: what ``bind`` returned must no longer be used, because the first load may be released.
+        """
         ...

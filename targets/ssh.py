@@ -78,7 +78,7 @@ def parse_address(url: str) -> Address:
     if match is None or port == 0 or (port or 0) > 65535:
         raise ConfigError(
             "wanted the address of a device",
-            seen=repr(url),
+            seen=repr(re.sub(r":[^:@/]*@", ":…@", url)),  # not the password
             allowed="ssh://[user@]host[:port], without a password, a path or options",
             next_step="write for example ssh://pi@raspberrypi.local; for anything more, give the host an entry in "
             "~/.ssh/config and use its name",

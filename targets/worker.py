@@ -156,7 +156,11 @@ def _explained(error: Exception, action: str) -> EdgewrightError:
     """What an engine raised, in our words: a full disk is the user's to mend, anything else is a crash."""
     if isinstance(error, OSError) and error.errno in DISK:
         return output_error(Path(error.filename or tempfile.gettempdir()), error)
-    return ToolCrashError(f"the engine failed during '{action}'", seen=f"{type(error).__name__}: {error}")
+    return ToolCrashError(
+        f"the engine failed during '{action}'",
+        seen=f"{type(error).__name__}: {error}",
+        next_step="try another target, precision or version of the engine; --debug shows more",
+    )
 
 
 def end_with_parent(stream: TextIO) -> None:

@@ -107,7 +107,7 @@ class Site:
         if reason := not_judged(plan, self.source):
             return unavailable("accuracy", reason)
         with self.progress.step(f"accuracy of {plan.name}") as step:
-            return bundle_accuracy(artifact, self.source.data, self.source.task, self.cache, step.update)
+            return bundle_accuracy(artifact, self.source.data, self.source.task, self.cache, step)
 
 
 def measure(plan: Plan, folder: Path, site: Site) -> Entry:

@@ -46,9 +46,13 @@ _NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if
 _SECONDS_PER_LAYER = 0.02
 
 
-def time_layers(path: Path, threads: int) -> tuple[LayerCounters, ...]:
+def load_model(path: Path) -> Any:
+    """The file as the schema's objects."""
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+
+
+def time_layers(model: Any, threads: int) -> tuple[LayerCounters, ...]:
     """One row per operator of the main graph, in order of execution."""
-    model = _load(path)
     rows = []
     for number, operator in enumerate(model.subgraphs[0].operators):
         op = _op_name(model, operator)
@@ -64,19 +68,14 @@ def time_layers(path: Path, threads: int) -> tuple[LayerCounters, ...]:
 _NOT_ALONE = unavailable("latency_p50", "control flow, variables and custom operators cannot be cut out of their graph")
 
 
-def executed_precisions(path: Path) -> dict[str, int]:
+def executed_precisions(model: Any) -> dict[str, int]:
     """Number of compute operators by the type of their activations; XNNPACK and the built-in kernels keep it."""
-    model = _load(path)
     executed: dict[str, int] = {}
     for operator in model.subgraphs[0].operators:
         if _op_name(model, operator) in COMPUTE_OPS:
             precision = _precision(model, operator)
             executed[precision] = executed.get(precision, 0) + 1
     return executed
-
-
-def _load(path: Path) -> Any:
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
 
 
 def _op_name(model: Any, operator: Any) -> str:

@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from profiles.runner import Array, Arrays, Counters
 from targets.base import Compiled
-from targets.litert.layers import executed_precisions, time_layers
+from targets.litert.layers import executed_precisions, load_model, time_layers
 
 
 class LiteRtRunner:
@@ -60,8 +60,10 @@ class LiteRtRunner:
         delegated = _delegated(self._interpreter)
         if delegated:
             facts["XNNPACK"] = delegated
-        layers = time_layers(self._model, self._threads) if self._bound else ()
-        return Counters(layers=layers, executed=executed_precisions(self._model), facts=facts)
+        self._interpreter = None  # one model in memory at a time
+        model = load_model(self._model)
+        layers = time_layers(model, self._threads) if self._bound else ()
+        return Counters(layers=layers, executed=executed_precisions(model), facts=facts)
 
 
 def _index(name: str) -> int:

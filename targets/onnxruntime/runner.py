@@ -108,6 +108,7 @@ class OnnxRuntimeRunner:
         facts = {"engine": f"onnxruntime {ort.__version__}", "threads": str(self._threads)}
         if not self._last:
             return Counters(facts=facts)
+        self._session = None  # one model in memory at a time
         with tempfile.TemporaryDirectory() as folder:
             events = self._profile(folder)
         layers = _layers(events)

@@ -69,8 +69,14 @@ class OnnxRuntimeTarget:
         seen = counterparts(float_tensors(before), float_tensors(onnx.load(str(quantized.onnx))))
         reference = watch(quantized.float_onnx, seen, kept)
         rows = compare(reference, _renamed(watch(quantized.onnx, seen.values(), kept), seen), {k: ops[k] for k in seen})
-        makers = {output: node.name or output for node in before.graph.node for output in node.output}
-        return [dataclasses.replace(row, name=makers[row.name]) for row in rows]
+        names = {output: name for node in before.graph.node for output, name in _output_names(node)}
+        return [dataclasses.replace(row, name=names[row.name]) for row in rows]
+
+
+def _output_names(node: Any) -> Iterator[tuple[str, str]]:
+    """Every output of a node with the node's name, and its number where it is not the first."""
+    for number, output in enumerate(node.output):
+        yield output, (f"{node.name}:{number}" if number else node.name) if node.name else output
 
 
 def counterparts(before: Iterable[str], after: Iterable[str]) -> dict[str, str]:

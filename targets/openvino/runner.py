@@ -86,6 +86,7 @@ class OpenVinoRunner:
         }
         if not self._last:
             return Counters(facts=facts)
+        self._request = self._network = None  # one model in memory at a time
         layers = self._layers()
         executed: dict[str, int] = {}
         for layer in layers:

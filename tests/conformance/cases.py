@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from torch import nn
-
 from conformance.graphs_blocks import BLOCKS
 from conformance.graphs_conv import CONVS
 from conformance.graphs_layers import LAYERS
 from conformance.graphs_shapes import SHAPES
+from torch import nn
 
 Shapes = Mapping[str, tuple[int, ...]]
 #: Name to (module factory, input shapes); plain data so that graph files need nothing from here.
@@ -39,7 +38,7 @@ class Case:
     shapes: Shapes
 
     def module(self) -> nn.Module:
-        """The module in evaluation mode: weights from a fixed seed, batch norms with statistics that are not trivial."""
+        """The module in evaluation mode: weights from a fixed seed, batch norms with statistics as after training."""
         torch.manual_seed(int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:4], "little"))
         module = self.make().eval()
         with torch.no_grad():

@@ -131,14 +131,14 @@ class TorchAttention(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A recurrent layer and a linear one on its last state."""
+    """A recurrent layer and a linear one on all of its states."""
 
     def __init__(self, layer: nn.Module, width: int) -> None:
         super().__init__()
         self.layer, self.head = layer, nn.Linear(width, 5)
 
     def forward(self, sequence: torch.Tensor) -> torch.Tensor:
-        return self.head(self.layer(sequence)[0][:, -1])
+        return self.head(self.layer(sequence)[0])
 
 
 BLOCKS = {

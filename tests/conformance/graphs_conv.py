@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -41,7 +42,21 @@ class MatMul(nn.Module):
         return left @ right
 
 
-conv = partial(partial, nn.Conv2d)
+class Upsampling(nn.Module):
+    """A transposed convolution on what a ReLU lets through, as decoders have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.up = nn.Conv2d(8, 16, 1), nn.ConvTranspose2d(16, 16, 2, stride=2)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.up(torch.relu(self.conv(image)))
+
+
+def conv(*arguments: object, **options: object) -> Callable[[], nn.Module]:
+    """A two-dimensional convolution, made when it is wanted."""
+    return partial(nn.Conv2d, *arguments, **options)
+
 
 CONVS = {
     "conv_1x1": (conv(8, 16, 1), IMAGE),
@@ -58,6 +73,7 @@ CONVS = {
     "conv_depthwise_strided": (conv(8, 8, 3, stride=2, padding=1, groups=8), IMAGE),
     "conv_depthwise_multiplier": (conv(8, 16, 3, padding=1, groups=8), IMAGE),
     "conv_transposed": (partial(nn.ConvTranspose2d, 8, 8, 2, stride=2), IMAGE),
+    "conv_transposed_after_relu": (Upsampling, IMAGE),
     "conv_transposed_overlap": (partial(nn.ConvTranspose2d, 8, 8, 3, stride=2, padding=1, output_padding=1), IMAGE),
     "conv_1d": (partial(nn.Conv1d, 8, 16, 3, padding=1), SIGNAL),
     "conv_1d_causal": (CausalConv, SIGNAL),

@@ -49,6 +49,10 @@ LAYERS = {
     "max_pool_ceil": (lambda: nn.MaxPool2d(2, stride=2, ceil_mode=True), ODD),
     "avg_pool": (lambda: nn.AvgPool2d(2), IMAGE),
     "avg_pool_padded": (lambda: nn.AvgPool2d(3, stride=2, padding=1), IMAGE),
+    "avg_pool_padded_between": (
+        lambda: nn.Sequential(nn.Conv2d(8, 8, 1), nn.AvgPool2d(3, padding=1), nn.Conv2d(8, 8, 1)),
+        IMAGE,
+    ),
     "avg_pool_exclude_pad": (lambda: nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False), IMAGE),
     "avg_pool_ceil": (lambda: nn.AvgPool2d(2, stride=2, ceil_mode=True), ODD),
     "global_avg_pool": (lambda: nn.AdaptiveAvgPool2d(1), ODD),

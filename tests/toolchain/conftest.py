@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import toolchain
+from profiles.sampling import Settings
 from toolchain.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -233,3 +236,64 @@ def untouched():
         return check
 
     return remember
+
+
+PROJECT = """
+[model]
+source = "tiny.onnx"
+[data]
+source = "npz:samples.npz"
+calibration = 16
+[budget]
+latency = "1 s"
+size = "1 MiB"
+[[device]]
+profile = "local-cpu"
+target = "onnxruntime"
+precision = ["fp32", "int8"]
+[[device]]
+profile = "raspberry-pi-5"
+target = "onnxruntime"
+precision = "int8"
+[[device]]
+profile = "local-cpu"
+name = "nothing"
+target = "null"
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """A project that was built once for all tests; copy what you change."""
+
+    folder: Path
+    cache: Path
+    result: object
+
+    @property
+    def out(self):
+        return self.folder / "build"
+
+    def bundle(self, name, folder):
+        """A copy of one bundle below ``folder``."""
+        return Path(shutil.copytree(self.out / name, folder / name))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """Four bundles of the tiny model: float and int8 here, int8 for a Raspberry Pi 5, and one for the null target."""
+    folder = tmp_path_factory.mktemp("built")
+    make_onnx(folder / "tiny.onnx")
+    write_samples(folder / "samples.npz")
+    (folder / "edge.toml").write_text(PROJECT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEWRIGHT_CACHE", str(folder / "cache"))
+        result = toolchain.build(folder / "edge.toml", out=folder / "build", settings=Settings(runs=5))
+    return Built(folder, folder / "cache", result)
+
+
+@pytest.fixture
+def warm(built, monkeypatch):
+    """:func:`built` with the cache that it was made with."""
+    monkeypatch.setenv("EDGEWRIGHT_CACHE", str(built.cache))
+    return built

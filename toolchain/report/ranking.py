@@ -126,12 +126,13 @@ def budget_sentence(entries: Sequence[Entry]) -> str:
     noun = _noun(entries)
     if not asked:
         return f"{count(len(entries), noun)} built; no budget was set."
+    if len(asked) == 1:
+        words = {True: "meets its budget", False: "misses its budget", None: "cannot be held to its budget"}
+        return f"The {noun} {words[asked[0].met]}."
     met = sum(e.met is True for e in asked)
-    budget = "its budget" if len(asked) == 1 else "their budget"
     if met == len(asked):
-        return f"All {len(asked)} {noun}s meet {budget}." if met > 1 else f"The {noun} meets {budget}."
-    verb = "meets" if met == 1 else "meet"
-    return f"{met or 'None'} of {count(len(asked), noun)} {verb} {budget if met != 1 else 'its budget'}."
+        return f"All {met} {noun}s meet their budget."
+    return f"{met or 'None'} of {count(len(asked), noun)} {'meets its' if met == 1 else 'meet their'} budget."
 
 
 def _noun(entries: Sequence[Entry]) -> str:

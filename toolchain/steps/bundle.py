@@ -41,6 +41,7 @@ class BundleJob:
         scheme: precision and calibration.
         calibration: ``.npz`` with stacked calibration samples, or None.
         facts: of the model and the build, for the manifest.
+        title: what the user is told; nothing else depends on it.
     """
 
     model: ExportedModel
@@ -49,6 +50,7 @@ class BundleJob:
     scheme: Scheme
     calibration: Path | None
     facts: Mapping[str, Any]
+    title: str = ""
 
     def key(self) -> dict[str, Any]:
         """What the cached bundle depends on."""
@@ -147,21 +149,31 @@ def _check(job: BundleJob, outputs: Arrays) -> None:
         VerificationError: with the error and the limit.
     """
     errors = largest_error(outputs, job.model.golden_outputs)
+    judge = _int8_verdict if job.scheme.precision == "int8" else _float_verdict
     for name, reference in job.model.golden_outputs.items():
-        if job.scheme.precision == "int8":
-            ratio = sqnr_db(reference, outputs[name]) if np.isfinite(errors[name]) else -np.inf
-            ok, seen = ratio is None or ratio >= LEAST_SQNR_DB, f"SQNR {ratio} dB"
-            allowed = f"at least {LEAST_SQNR_DB:g} dB"
-        else:
-            limit = LIMITS[job.scheme.precision] * float(np.max(np.abs(reference), initial=0.0)) + 1e-5
-            ok, seen, allowed = errors[name] <= limit, f"largest error {errors[name]:.4g}", f"at most {limit:.4g}"
+        ok, seen, allowed, next_step = judge(reference, outputs[name], errors[name], job.scheme.precision)
         if not ok:
             raise VerificationError(
                 f"'{job.model.name}' in {job.scheme.precision} for {job.target}: '{name}' must follow the reference",
                 seen=seen,
                 allowed=allowed,
-                next_step="try another calibrator, or more calibration samples",
+                next_step=next_step,
             )
+
+
+def _int8_verdict(reference: Array, seen: Array, error: float, precision: str) -> tuple[bool, str, str, str]:
+    """Whether the noise is far enough below the signal, and the words for it."""
+    ratio = sqnr_db(reference, seen) if np.isfinite(error) else -np.inf
+    ok = ratio is None or ratio >= LEAST_SQNR_DB
+    advice = "try another calibrator, or more calibration samples; edgewright support names layers without int8 kernels"
+    return ok, f"SQNR {ratio or 0.0:.1f} dB", f"at least {LEAST_SQNR_DB:g} dB", advice
+
+
+def _float_verdict(reference: Array, seen: Array, error: float, precision: str) -> tuple[bool, str, str, str]:
+    """Whether the largest error is within the precision's limit, and the words for it."""
+    limit = LIMITS[precision] * float(np.max(np.abs(reference), initial=0.0)) + 1e-5
+    advice = "try another target; if it agrees, this engine has a fault with the model: please report it"
+    return error <= limit, f"largest error {error:.4g}", f"at most {limit:.4g}", advice
 
 
 def _write_layers(target: Target, model: ExportedModel, golden: Arrays, out: Path) -> None:

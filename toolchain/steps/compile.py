@@ -46,7 +46,8 @@ class _Yard:
             raise concurrent.futures.CancelledError
         inputs = {**job.key(), "code": source_digest("targets", "toolchain.steps.bundle")}
         try:
-            with self.progress.step(f"{job.scheme.precision} for {job.device.name} with {job.target}") as step:
+            title = job.title or f"{job.scheme.precision} for {job.device.name} with {job.target}"
+            with self.progress.step(title) as step:
                 cached = self.cache.folder("bundle", inputs, lambda out: build_apart(job, out, self.leash))
                 step.cached = cached.hit
         except BaseException:

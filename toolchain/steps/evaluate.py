@@ -16,27 +16,27 @@ from targets.artifact import Artifact
 from targets.base import TensorSpec
 from targets.measure import run_bundle
 from toolchain.cache import Cache, source_digest
+from toolchain.progress import Step
 from toolchain.steps.data import ProjectData, stack
 
 Progress = Callable[[int, int], None]
 _CHUNK_BYTES = 128 << 20
 
 
-def bundle_accuracy(
-    artifact: Artifact, data: ProjectData | None, task: str, cache: Cache, progress: Progress
-) -> Metric:
-    """Top-1 accuracy (share of 1) over all test samples, or why there is none."""
+def bundle_accuracy(artifact: Artifact, data: ProjectData | None, task: str, cache: Cache, step: Step) -> Metric:
+    """Top-1 accuracy (share of 1) over all test samples, or why there is none; ``step`` is told how far it is."""
     reason = no_accuracy(data, task)
     if reason or data is None:
         return unavailable("accuracy", reason)
 
     def produce(out: Path) -> None:
-        correct, total = _count(artifact, data, progress)
+        correct, total = _count(artifact, data, step.update)
         (out / "accuracy.json").write_text(json.dumps({"correct": correct, "total": total}))
 
     inputs = {"bundle": artifact.digest(), "code": source_digest("toolchain.steps.evaluate"), **data.key()}
-    step = cache.folder("evaluate", inputs, produce)
-    found = json.loads((step.path / "accuracy.json").read_text())
+    cached = cache.folder("evaluate", inputs, produce)
+    step.cached = cached.hit
+    found = json.loads((cached.path / "accuracy.json").read_text())
     return accuracy_metric(found["correct"], found["total"], "top-1 of the bundle on its own engine")
 
 

@@ -126,12 +126,14 @@ class FileSource:
         if reason:
             return unavailable("accuracy", reason)
         device = load_device("local-cpu")
+        device = dataclasses.replace(device, parameters={**device.parameters, "threads": 1})
         target = default_target(device, self.formats)
         facts = {"source": self.project.model.source.text, "weights": "file"}
-        job = BundleJob(self._with_golden, target, device, Scheme("fp32"), None, facts)
+        title = f"float model with {target}, to compare with"
+        job = BundleJob(self._with_golden, target, device, Scheme("fp32"), None, facts, title)
         folder = build_all([job], self._cache, 1, self._progress)[0]
         with self._progress.step("accuracy of the float model") as step:
-            found = bundle_accuracy(load_artifact(folder, verify=False), self.data, self.task, self._cache, step.update)
+            found = bundle_accuracy(load_artifact(folder, verify=False), self.data, self.task, self._cache, step)
         assert found.kind is Kind.MEASURED
         return dataclasses.replace(found, method=f"the float file on {target}; {found.method}")
 
