@@ -9,7 +9,7 @@ from targets.measure import state_is_device
 from toolchain.cache import open_cache
 from toolchain.progress import Progress
 from toolchain.project.models import Project
-from toolchain.steps.plan import Plan, make_plans
+from toolchain.steps.plan import Plan, make_plans, refuse_unsupported
 from toolchain.steps.source import ModelSource, open_source
 
 
@@ -21,7 +21,11 @@ def dry_run(project: Project, out: Path, *, cache: bool = True) -> list[dict[str
     """
     with open_cache(reuse=cache) as store:
         source = open_source(project, store, Progress(quiet=True))
-        return [_row(plan, source, out) for plan in make_plans(project, source)]
+        plans = make_plans(project, source)
+        if (model := source.at_hand) is not None:
+            for plan in plans:
+                refuse_unsupported(plan.support(model))
+        return [_row(plan, source, out) for plan in plans]
 
 
 def _row(plan: Plan, source: ModelSource, out: Path) -> dict[str, str]:

@@ -55,7 +55,7 @@ def merge_transposes(graph: Graph, second: Any) -> bool:
         return False
     axes, result = _axes(graph, first)[_axes(graph, second)], second.outputs[0]
     if list(axes) == sorted(axes):
-        if graph.leaves(result) or not graph.readers(result):
+        if not graph.readers(result):
             return False
         graph.bypass(result, first.inputs[0])
         return True

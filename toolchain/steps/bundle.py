@@ -177,8 +177,9 @@ def _float_verdict(reference: Array, seen: Array, error: float, precision: str) 
 
 
 def _write_layers(target: Target, model: ExportedModel, golden: Arrays, out: Path) -> None:
-    rows = target.layer_errors(model, unstack(golden)[:LAYER_SAMPLES])
-    how = f"float against quantized graph on {LAYER_SAMPLES} golden samples"
+    samples = unstack(golden)[:LAYER_SAMPLES]
+    rows = target.layer_errors(model, samples)
+    how = f"float against quantized graph on {len(samples)} golden samples"
     write_json(
         out / LAYERS,
         [

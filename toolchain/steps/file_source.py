@@ -74,6 +74,11 @@ class FileSource:
         """The file is there."""
         return [f"read {self.project.model.source.name}"]
 
+    @property
+    def at_hand(self) -> ExportedModel:
+        """The file itself."""
+        return self._file
+
     def files(self, formats: Iterable[str]) -> ExportedModel:
         """The file itself."""
         return self._file

@@ -39,6 +39,11 @@ class ModelSource(Protocol):
         """What would be done before a file in this format is there, in words."""
         ...
 
+    @property
+    def at_hand(self) -> ExportedModel | None:
+        """The model as a file, where there is one without any work."""
+        ...
+
     def files(self, formats: Iterable[str]) -> ExportedModel:
         """Files in these formats, before a reference engine has run them."""
         ...

@@ -204,6 +204,11 @@ class TorchSource:
         facts = {"params": params, "macs": macs, "how": how}
         (out / "facts.json").write_text(json.dumps(facts))
 
+    @property
+    def at_hand(self) -> None:
+        """Files have to be exported first."""
+        return
+
     def files(self, formats: Iterable[str]) -> ExportedModel:
         """An export is not taken for one before it was checked: the same as :meth:`export`."""
         return self.export(formats)

@@ -6,6 +6,7 @@ import pytest
 
 import toolchain
 from profiles.profiler import Profile
+from targets import remote
 from targets.artifact import load_artifact
 
 
@@ -67,48 +68,54 @@ def test_the_same_from_python(built, here):
     assert len(found.metrics["latency_p50"].samples) == 4
 
 
-def test_over_ssh(cli, built, here, device, numpy_python, monkeypatch):
-    """Golden outputs are checked there, the samples come back, nothing is left behind."""
+@pytest.fixture
+def near(device, monkeypatch):
+    """A device that the command line can log in to; it must be clean afterwards."""
     monkeypatch.setenv("EDGEWRIGHT_SSH_CONFIG", str(device.options.config))
-    bundle = built.bundle("nothing", here)
-    outcome = cli("profile", bundle, "--via", device.url(), "--python", numpy_python, "--runs", "6").fine()
+    yield device
     device.assert_clean()
+
+
+def test_over_ssh(cli, built, here, near, numpy_python):
+    """Golden outputs are checked there, the samples come back, nothing is left behind."""
+    bundle = built.bundle("nothing", here)
+    outcome = cli("profile", bundle, "--via", near.url(), "--python", numpy_python, "--runs", "6").fine()
     data = profile_of(bundle)
     assert len(data["metrics"]["latency_p50"]["samples"]) == 6
     assert data["metrics"]["latency_p50"]["kind"] == "measured", "loopback is this machine, the bundle's device"
     assert "check golden outputs" in outcome.err
 
 
-def test_over_ssh_with_an_engine(cli, bundle, device, engine_python, monkeypatch):
-    monkeypatch.setenv("EDGEWRIGHT_SSH_CONFIG", str(device.options.config))
-    data = json.loads(
-        cli("profile", bundle, "--via", device.url(), "--python", engine_python, "--runs", "5", "--json").fine().out
-    )
-    assert data["executed"] == {"fp32": 2}
-    device.assert_clean()
+def test_over_ssh_with_an_engine(cli, bundle, near, engine_python):
+    words = ("profile", bundle, "--via", near.url(), "--python", engine_python, "--runs", "5", "--json")
+    assert json.loads(cli(*words).fine().out)["executed"] == {"fp32": 2}
 
 
-def test_over_ssh_without_the_engine(cli, bundle, device, numpy_python, monkeypatch, untouched):
-    monkeypatch.setenv("EDGEWRIGHT_SSH_CONFIG", str(device.options.config))
+def test_over_ssh_without_the_engine(cli, bundle, near, numpy_python, untouched):
     whole = untouched(bundle)
-    refusal = cli("profile", bundle, "--via", device.url(), "--python", numpy_python).refused(5)
-    assert "onnxruntime" in refusal.wanted and refusal.next.startswith(f"on {device.url().removeprefix('ssh://')}: ")
+    refusal = cli("profile", bundle, "--via", near.url(), "--python", numpy_python).refused(5)
+    assert "onnxruntime" in refusal.wanted and refusal.next.startswith(f"on {near.url().removeprefix('ssh://')}: ")
     whole()
-    device.assert_clean()
 
 
-def test_a_build_that_measures_over_ssh(cli, tiny, device, monkeypatch):
-    """Without a Python of its own the device is refused; the entry has no say in that yet."""
-    monkeypatch.setenv("EDGEWRIGHT_SSH_CONFIG", str(device.options.config))
-    text = (
-        f'[model]\nsource = "tiny.onnx"\n[[device]]\nprofile = "local-cpu"\ntarget = "null"\nvia = "{device.url()}"\n'
-    )
-    (tiny.parent / "edge.toml").write_text(text)
-    outcome = cli("build", "edge.toml", "--runs", "3")
-    device.assert_clean()
-    if outcome.status == 5:  # the device's own python3 has no numpy
-        assert "numpy" in outcome.refused(5).wanted + outcome.refused(5).seen
-        return
-    outcome.fine()
-    assert f"profile local-cpu on {device.url()}" in outcome.err
-    assert (tiny.parent / "build" / "local-cpu" / "profile.json").is_file()
+@pytest.fixture
+def elsewhere(tiny, near, numpy_python, monkeypatch):
+    """A project whose device is reached over ssh, and the requests that it was asked."""
+    asked = []
+    converse = remote.converse
+
+    def listen(url, bundle, request, *more, **settings):
+        asked.append(request["action"])
+        return converse(url, bundle, request, *more, **{**settings, "python": str(numpy_python)})
+
+    monkeypatch.setattr(remote, "converse", listen)
+    entry = f'[[device]]\nprofile = "local-cpu"\ntarget = "null"\nvia = "{near.url()}"\n'
+    (tiny.parent / "edge.toml").write_text(f'[model]\nsource = "tiny.onnx"\n{entry}')
+    return asked
+
+
+def test_a_build_that_measures_over_ssh_checks_the_outputs_there_first(cli, here, near, elsewhere):
+    outcome = cli("build", "edge.toml", "--runs", "3").fine()
+    assert elsewhere == ["verify", "profile"]
+    assert f"profile local-cpu on {near.url()}" in outcome.err
+    assert len(profile_of(here / "build" / "local-cpu")["metrics"]["latency_p50"]["samples"]) == 3

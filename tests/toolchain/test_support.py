@@ -1,0 +1,56 @@
+"""Verdicts before anything is built."""
+
+import pytest
+
+from targets.base import Verdict
+from toolchain.project import project_from_dict
+from toolchain.support import support
+
+
+def project(file, *devices):
+    return project_from_dict({"model": {"source": file}, "device": list(devices)})
+
+
+def test_one_report_per_entry(tiny):
+    reports = support(
+        project(
+            tiny.name,
+            {"profile": "local-cpu", "target": "onnxruntime"},
+            {"profile": "raspberry-pi-5", "target": "openvino"},
+        )
+    )
+    assert [(report.device, report.target) for report in reports] == [
+        ("local-cpu", "onnxruntime"),
+        ("raspberry-pi-5", "openvino"),
+    ]
+    assert all(report.ok for report in reports)
+    assert {op.op for op in reports[0].ops} == {"Sum", "Conv", "Relu", "GlobalAveragePool", "Flatten", "MatMul"}
+
+
+def test_nothing_is_run_for_it(tiny, monkeypatch):
+    monkeypatch.setattr("targets.execute.converse", lambda *_, **__: pytest.fail("something was started"))
+    assert support(project(tiny.name, {"profile": "local-cpu", "target": "onnxruntime"}))[0].ok
+
+
+def test_an_unsupported_operator_is_a_verdict_and_no_error(here, onnx_model):
+    onnx_model(here / "custom.onnx", domain="com.example")
+    (report,) = support(project("custom.onnx", {"profile": "local-cpu", "target": "onnxruntime"}))
+    assert not report.ok
+    assert [op.name for op in report.ops if op.verdict is Verdict.UNSUPPORTED] == ["middle"]
+
+
+def test_training_is_not_needed_for_a_verdict(here, samples, monkeypatch):
+    (here / "my_little_net.py").write_text(
+        "import torch\ndef make():\n    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))\n"
+    )
+    monkeypatch.setattr("toolchain.frontend.train.train", lambda *_, **__: pytest.fail("it was trained"))
+    made = project_from_dict(
+        {
+            "model": {"source": "my_little_net:make", "input": {"shape": [1, 1, 8, 8], "layout": "NCHW"}},
+            "data": {"source": "npz:samples.npz"},
+            "train": {"epochs": 1000},
+            "device": [{"profile": "local-cpu", "target": "onnxruntime"}],
+        }
+    )
+    (report,) = support(made)
+    assert report.ok and "Gemm" in {op.op for op in report.ops}
