@@ -148,10 +148,11 @@ def check_golden(outputs: Arrays, expected: Arrays, allowed: Mapping[str, float]
 
 
 def sqnr_db(reference: Array, seen: Array) -> float | None:
-    """Signal to quantization noise ratio, 10 log10(sum r^2 / sum (r - s)^2), in dB.
+    """Signal to quantization noise ratio of one pair of arrays, see :func:`noise_ratio_db`."""
+    wide = reference.astype(np.float64)
+    return noise_ratio_db(float(np.sum(wide**2)), float(np.sum((wide - seen.astype(np.float64)) ** 2)))
 
-    None when there is no noise at all, or no signal.
-    """
-    signal = float(np.sum(reference.astype(np.float64) ** 2))
-    noise = float(np.sum((reference.astype(np.float64) - seen.astype(np.float64)) ** 2))
+
+def noise_ratio_db(signal: float, noise: float) -> float | None:
+    """10 log10(sum r^2 / sum (r - s)^2) in dB, from the two sums; None without noise or without signal."""
     return 10 * float(np.log10(signal / noise)) if signal > 0 and noise > 0 else None

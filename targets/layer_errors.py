@@ -8,6 +8,7 @@ import numpy as np
 
 from profiles.runner import Array, Arrays
 from targets.base import LayerError
+from targets.golden import noise_ratio_db
 
 
 class _Sums:
@@ -27,10 +28,8 @@ class _Sums:
         self.largest = max(self.largest, float(np.max(np.abs(difference), initial=0.0)))
 
     def sqnr(self) -> float | None:
-        """10 log10(signal / noise) in dB; None without noise or without signal."""
-        if self.signal <= 0 or self.noise <= 0:
-            return None
-        return 10 * float(np.log10(self.signal / self.noise))
+        """In dB; None without noise or without signal."""
+        return noise_ratio_db(self.signal, self.noise)
 
 
 def compare(reference: Iterable[Arrays], seen: Iterable[Arrays], ops: Mapping[str, str]) -> list[LayerError]:

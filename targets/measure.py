@@ -55,7 +55,8 @@ def run_bundle(folder: Path, inputs: Arrays, progress: Progress = _no_progress) 
     with tempfile.TemporaryDirectory(prefix="edgewright-") as scratch:
         given, got = Path(scratch) / "inputs.npz", Path(scratch) / "outputs.npz"
         save_stacks(given, dict(inputs))
-        event = ask_worker(folder, {"action": "run", "inputs": str(given), "outputs": str(got)}, progress=progress)
+        request = {"action": "run", "inputs": str(given), "outputs": str(got), "scratch": scratch}
+        event = ask_worker(folder, request, progress=progress)
         with np.load(got, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}, event
 

@@ -40,6 +40,7 @@ def run_reference_apart(model: ExportedModel, stacked: Arrays) -> tuple[dict[str
             "channel_last": list(model.tflite_channel_last) if model.onnx is None else [],
             "inputs": str(given),
             "outputs": str(got),
+            "scratch": scratch,
         }
         try:
             event = execute.converse(execute.python_argv("targets.reference_worker", json.dumps(request)))

@@ -1,6 +1,7 @@
 """What runs next to the engine, alone in its process: ``python -m targets.worker REQUEST``.
 
-The request is JSON on the command line. Answers are JSON lines on standard output (see
+The request is JSON on the command line; a folder that it names as ``scratch`` is removed when the parent
+is killed before it has an answer, because nobody else will. Answers are JSON lines on standard output (see
 ``targets/execute.py``); everything that libraries print goes to standard error. The worker ends when
 its standard input is closed, so that it never outlives the program that asked.
 
@@ -14,6 +15,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import threading
@@ -163,12 +165,13 @@ def _explained(error: Exception, action: str) -> EdgewrightError:
     )
 
 
-def end_with_parent(stream: TextIO) -> None:
-    """End this process as soon as the parent closes our standard input."""
+def end_with_parent(stream: TextIO, orphaned: Callable[[], None] = lambda: None) -> None:
+    """End this process as soon as the parent closes our standard input; ``orphaned`` has the last word."""
 
     def watch() -> None:
         while stream.read(4096):
             pass
+        orphaned()
         os._exit(3)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -179,10 +182,18 @@ def main(argv: list[str] | None = None, actions: Actions = ACTIONS) -> int:
     request = json.loads((sys.argv[1:] if argv is None else argv)[0])
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever engines print must not mix with our answers
+    answered = threading.Event()
+
+    def clear_away() -> None:
+        if "scratch" in request and not answered.is_set():
+            shutil.rmtree(request["scratch"], ignore_errors=True)
+
     if request.get("watch", True):
-        end_with_parent(sys.stdin)
+        end_with_parent(sys.stdin, clear_away)
 
     def say(event: dict[str, Any]) -> None:
+        if event["event"] in ("result", "error"):
+            answered.set()  # from here on our parent reads what we wrote
         channel.write(json.dumps(event) + "\n")
         channel.flush()
 

@@ -18,10 +18,10 @@ from toolchain.budget import check_budget
 from toolchain.cache import Cache, open_cache
 from toolchain.progress import Progress
 from toolchain.project.models import Project
-from toolchain.steps.bundle import golden_metrics, layer_rows, size_metrics
 from toolchain.steps.compile import build_all
 from toolchain.steps.deliver import Delivery
 from toolchain.steps.evaluate import bundle_accuracy, no_accuracy, refuse_classes
+from toolchain.steps.figures import golden_metrics, layer_rows, size_metrics
 from toolchain.steps.plan import Plan, make_plans, refuse_unsupported
 from toolchain.steps.source import ModelSource, open_source
 from toolchain.summary import BuildResult, Entry, layer_table

@@ -12,8 +12,8 @@ from profiles.errors import OutputError
 
 
 @contextlib.contextmanager
-def standard_output() -> Iterator[None]:
-    """Make sure that there is a standard output, and that all of it has arrived at the end.
+def standard_streams() -> Iterator[None]:
+    """Make sure that there are standard streams, and that all output has arrived at the end.
 
     Raises:
         OutputError: what it leads to takes no more.
@@ -21,6 +21,8 @@ def standard_output() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if sys.stdout is None:  # the user closed it
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+        if sys.stderr is None:
+            stack.enter_context(contextlib.redirect_stderr(stack.enter_context(open(os.devnull, "w"))))
         yield
         write("")
 
@@ -43,6 +45,16 @@ def write(text: str) -> None:
             seen=error.strerror or str(error),
             next_step="free some space, or send it elsewhere",
         ) from error
+
+
+def tell(text: str) -> None:
+    """One line on standard error now; a reader who has gone away is no error."""
+    if sys.stderr is None:
+        return
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        give_up(sys.stderr)
 
 
 def give_up(stream: TextIO) -> None:

@@ -15,10 +15,20 @@ from targets.tflite_tools import read_tflite
 
 
 def source_file(model: ExportedModel) -> Path:
-    """The file that OpenVINO reads: its own IR after quantization, else ONNX, else TFLite."""
+    """The file that OpenVINO reads: its own IR after quantization, else ONNX, else TFLite.
+
+    Raises:
+        UnsupportedError: there is none, or only a TFLite file in another layout than the model's own.
+    """
     path = model.native or model.onnx or model.tflite
     if path is None:
         raise UnsupportedError(f"OpenVINO needs an ONNX or TFLite file of '{model.name}'", seen="neither")
+    if path == model.tflite and model.tflite_channel_last:
+        raise UnsupportedError(
+            f"OpenVINO needs '{model.name}' in the layout of its source",
+            seen=f"a TFLite file that has {', '.join(model.tflite_channel_last)} with the channel axis last",
+            next_step="export it to ONNX",
+        )
     return path
 
 
@@ -121,12 +131,17 @@ def watchable(model: Any) -> dict[str, Any]:
     }
 
 
-def watch(model: Any, names: Iterable[str], samples: Iterable[Arrays]) -> Iterator[dict[str, Array]]:
+def in_order(model: ExportedModel, samples: Iterable[Arrays]) -> list[list[Array]]:
+    """Each sample as OpenVINO takes it: a list in the order of the model's inputs, whose names IR may have lost."""
+    return [[sample[spec.name] for spec in model.inputs] for sample in samples]
+
+
+def watch(model: Any, names: Iterable[str], samples: Iterable[list[Array]]) -> Iterator[dict[str, Array]]:
     """Run a network on the CPU in f32 and yield the named nodes' outputs, sample by sample. Adds outputs to it."""
     nodes = watchable(model)
     wanted = [name for name in names if name in nodes]
     ports = {name: model.add_outputs([nodes[name].output(0)])[0] for name in wanted}
     request = compile_for(model, "f32").create_infer_request()
     for sample in samples:
-        request.infer(list(sample.values()))
+        request.infer(sample)
         yield {name: request.get_tensor(port).data.copy() for name, port in ports.items()}

@@ -10,7 +10,7 @@ from profiles.errors import ToolCrashError, UnsupportedError
 from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import check_samples
 from targets.openvino.left_in_float import left_in_float
-from targets.openvino.models import name_anew, open_network, source_file
+from targets.openvino.models import in_order, name_anew, open_network, source_file
 from targets.quiet import quiet
 
 CALIBRATORS = ("minmax", "percentile")
@@ -24,7 +24,7 @@ def to_int8(model: ExportedModel, calibration: CalibrationSet, scheme: Scheme, o
     check_samples(calibration, {spec.name: spec.shape for spec in model.inputs})
     _require_calibrator(scheme)
     target = out / "model.xml"
-    quantized = _quantize(open_network(model), [list(sample.values()) for sample in calibration], scheme)
+    quantized = _quantize(open_network(model), in_order(model, calibration), scheme)
     save(quantized, target, half=False)
     notes = {
         "dialect": "NNCF FakeQuantize, preset MIXED",

@@ -63,11 +63,11 @@ class OpenVinoTarget:
 
     def layer_errors(self, quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]:
         """Node by node: the float IR against the quantized one, both on the CPU plugin in f32."""
-        from targets.openvino.models import open_network, watch, watchable
+        from targets.openvino.models import in_order, open_network, watch, watchable
 
         if quantized.float_native is None:
             return []
-        kept = list(samples)
+        kept = in_order(quantized, samples)
         before = open_network(dataclasses.replace(quantized, native=quantized.float_native, precision="fp32"))
         after = open_network(quantized)
         common = watchable(after)

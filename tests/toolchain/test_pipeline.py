@@ -98,17 +98,6 @@ def test_everything_is_refused_before_an_engine_starts(here, onnx_model, monkeyp
         )
 
 
-def test_the_same_inputs_give_the_same_bytes(tiny, samples):
-    """Twice from nothing, on the engines that read ONNX."""
-    entries = [{"profile": "local-cpu", "target": name, "precision": ["fp32", "int8"]} for name in ("onnxruntime",)]
-    project = null_project(device=entries, data={"source": "npz:samples.npz", "calibration": 8})
-    digests = []
-    for out in ("one", "two"):
-        result = toolchain.build(project, out=out, profile=False, cache=False)
-        digests.append([load_artifact(entry.bundle).digest() for entry in result.entries])
-    assert digests[0] == digests[1]
-
-
 def test_the_loss_of_accuracy_is_a_difference():
     reference = Metric(0.9, "1", Kind.MEASURED, "torch")
     lost = accuracies(Metric(0.88, "1", Kind.MEASURED, "bundle"), reference)

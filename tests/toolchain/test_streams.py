@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from profiles.errors import OutputError
-from toolchain.streams import give_up, standard_output, write
+from toolchain.streams import give_up, standard_streams, tell, write
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def test_a_full_disk_is_an_error_once(stdout):
     sys.stdout.flush()
 
 
-def test_without_a_standard_output_text_goes_nowhere(monkeypatch):
+def test_without_a_standard_streams_text_goes_nowhere(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
-    with standard_output():
+    with standard_streams():
         write("nowhere")
     assert sys.stdout is None
 
@@ -59,7 +59,7 @@ def test_without_a_standard_output_text_goes_nowhere(monkeypatch):
 def test_what_is_still_held_back_is_sent_at_the_end(stdout):
     reader, writer = os.pipe()
     stdout(writer)
-    with standard_output():
+    with standard_streams():
         sys.stdout.write("late")
     assert os.read(reader, 10) == b"late"
     os.close(reader)
@@ -70,3 +70,20 @@ def test_giving_up_leaves_no_descriptor_open(stdout):
     before = len(os.listdir("/proc/self/fd"))
     give_up(stream)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_reader_of_standard_error_who_has_gone_is_no_error(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        tell("nobody hears this")
+        tell("nor this")
+
+
+def test_without_a_standard_error_nothing_lands_on_standard_output(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    tell("nowhere")
+    with standard_streams():
+        print("nowhere either", file=sys.stderr)
+    assert capsys.readouterr().out == ""

@@ -14,7 +14,7 @@ from types import FrameType
 from profiles.errors import ConfigError, EdgewrightError
 from toolchain.cli.exit_codes import INTERRUPTED, OUR_FAULT, TERMINATED, exit_code
 from toolchain.cli.parser import COMMANDS, parse, parser
-from toolchain.streams import give_up, standard_output
+from toolchain.streams import standard_streams, tell
 
 __all__ = ["COMMANDS", "main", "parser"]
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     try:
-        with standard_output(), _terminable():
+        with standard_streams(), _terminable():
             args = parse(words)
             status: int = importlib.import_module(f"toolchain.cli.commands.{args.command}").run(args)
             return status
@@ -36,14 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(error, debug)
     except KeyboardInterrupt as error:
         terminated = isinstance(error, Terminated)
-        _say("terminated" if terminated else "interrupted")
+        tell(f"edgewright: {'terminated' if terminated else 'interrupted'}")
         return TERMINATED if terminated else INTERRUPTED
     except OSError as error:
         return _report(_from_os(error), debug, error)
     except Exception as error:
         if debug:
             raise
-        _say(f"our fault: {type(error).__name__}: {error}\n  next:    run again with --debug and report what it prints")
+        tell(
+            f"edgewright: our fault: {type(error).__name__}: {error}\n"
+            "  next:    run again with --debug and report what it prints"
+        )
         return OUR_FAULT
 
 
@@ -69,7 +72,7 @@ def _report(error: EdgewrightError, debug: bool, cause: BaseException | None = N
         import traceback
 
         traceback.print_exception(cause or error)
-    _say(str(error))
+    tell(f"edgewright: {error}")
     return exit_code(error)
 
 
@@ -83,13 +86,6 @@ def _from_os(error: OSError) -> EdgewrightError:
         return output_error(Path(error.filename or os.getcwd()), error)
     where = f" {error.filename}" if error.filename else " a file"
     return ConfigError(f"cannot use{where}", seen=error.strerror or str(error), next_step="check the path")
-
-
-def _say(text: str) -> None:
-    try:
-        print(f"edgewright: {text}", file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        give_up(sys.stderr)
 
 
 if __name__ == "__main__":

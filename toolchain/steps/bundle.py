@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from profiles.device import Device
 from profiles.errors import VerificationError
 from profiles.measurement import Kind, Metric, unavailable
 from profiles.runner import Array, Arrays
-from targets.adapt import inputs_to_native, outputs_to_canonical
+from targets.adapt import inputs_to_native
 from targets.artifact import GOLDEN, LAYERS, Artifact, write_json, write_manifest
 from targets.base import Compiled, ExportedModel, Scheme, Target
 from targets.golden import Golden, largest_error, load_golden, save_golden, sqnr_db, tolerances
@@ -23,6 +22,7 @@ from targets.measure import run_bundle
 from targets.registry import load_target, tool_versions
 from toolchain import __version__
 from toolchain.steps.data import stack, unstack
+from toolchain.steps.figures import canonical_outputs
 
 #: Largest error against the float reference, as a share of its largest magnitude; for int8 the least SQNR in dB.
 LIMITS = {"fp32": 1e-3, "fp16": 3e-2, "bf16": 1.5e-1}
@@ -134,14 +134,6 @@ def _write_golden(job: BundleJob, artifact: Artifact) -> None:
         _check(job, canonical_outputs(outputs, artifact))
 
 
-def canonical_outputs(outputs: Arrays, artifact: Artifact) -> dict[str, Array]:
-    """Stacked native outputs as stacked canonical ones."""
-    from toolchain.steps.evaluate import specs
-
-    canonical = specs(artifact.model["outputs"])
-    return stack([outputs_to_canonical(one, artifact.compiled.outputs, canonical) for one in unstack(outputs)])
-
-
 def _check(job: BundleJob, outputs: Arrays) -> None:
     """Refuse a bundle that computes something else than the float model.
 
@@ -200,34 +192,3 @@ def _write_layers(target: Target, model: ExportedModel, golden: Arrays, out: Pat
 
 def _tolerance(out: Path, precision: str) -> dict[str, float]:
     return tolerances(load_golden(out / GOLDEN).outputs, precision)
-
-
-def size_metrics(artifact: Artifact) -> dict[str, Metric]:
-    """What the files alone tell."""
-    return {"model_size": Metric(float(artifact.size()), "B", Kind.MEASURED, "sum of the model files' sizes")}
-
-
-def golden_metrics(artifact: Artifact) -> dict[str, Metric]:
-    """How far the golden outputs, as computed on the building machine, are from the float reference."""
-    golden = load_golden(artifact.folder / GOLDEN)
-    if artifact.target == "null" or not golden.reference:
-        why = "the null target does not compute the model" if artifact.target == "null" else "no float reference"
-        return {"parity_max_error": unavailable("parity_max_error", why), "sqnr": unavailable("sqnr", why)}
-    outputs = canonical_outputs(golden.outputs, artifact)
-    how = f"golden outputs against {artifact.golden.get('reference') or 'the float reference'}, {len(golden)} samples"
-    worst = max(largest_error(outputs, golden.reference).values())
-    ratios = [sqnr_db(reference, outputs[name]) for name, reference in golden.reference.items()]
-    known = [ratio for ratio in ratios if ratio is not None]
-    return {
-        "parity_max_error": Metric(worst, "1", Kind.MEASURED, f"largest absolute error, {how}"),
-        "sqnr": Metric(min(known), "dB", Kind.MEASURED, how)
-        if known
-        else unavailable("sqnr", "outputs equal the reference"),
-    }
-
-
-def layer_rows(folder: Path) -> list[dict[str, Any]]:
-    """``layers.json`` of a bundle, or nothing."""
-    path = folder / LAYERS
-    rows: list[dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else []
-    return rows

@@ -33,7 +33,7 @@ def build_apart(job: BundleJob, out: Path, leash: Leash) -> None:
     with tempfile.TemporaryDirectory(prefix="edgewright-") as scratch:
         order = Path(scratch) / "job.pickle"
         write_bytes(order, pickle.dumps(job))
-        request = {"action": "build", "job": str(order), "out": str(out)}
+        request = {"action": "build", "job": str(order), "out": str(out), "scratch": scratch}
         argv = execute.python_argv("toolchain.steps.bundle_worker", json.dumps(request))
         what = f"making the {job.scheme.precision} bundle with {job.target}"
         execute.converse(argv, explain=functools.partial(execute.crash, what), leash=leash)

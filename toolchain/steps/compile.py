@@ -44,7 +44,7 @@ class _Yard:
     def build(self, job: BundleJob) -> Path:
         if self.failed.is_set():
             raise concurrent.futures.CancelledError
-        inputs = {**job.key(), "code": source_digest("targets", "toolchain.steps.bundle")}
+        inputs = {**job.key(), "code": source_digest("targets", "toolchain.steps.bundle", "toolchain.steps.figures")}
         try:
             title = job.title or f"{job.scheme.precision} for {job.device.name} with {job.target}"
             with self.progress.step(title) as step:

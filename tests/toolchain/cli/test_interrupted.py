@@ -96,6 +96,15 @@ def hang(sabotage, tmp_path):
     return at
 
 
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """Names of temporary folders, but those of caches, which the next build clears away."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return lambda: [name for name in os.listdir(tmp_path / "tmp") if name != f"edgewright-{os.getuid()}"]
+
+
 def start(reached, *more):
     """A build that hangs, in a session of its own as a terminal would start it."""
     argv = [PROGRAM, "build", "edge.toml", "--out", "out", "--runs", "3", *more]
@@ -156,7 +165,7 @@ def test_termination_is_as_orderly(project, hang):
 
 
 @pytest.mark.parametrize("place", ["compiling", "measuring", "delivering"])
-def test_kill(project, hang, build, place):
+def test_kill(project, hang, build, place, scratch):
     """Whatever is visible is whole; what is hidden is cleared away by the next build."""
     build()
     process = start(hang(place, after=place == "delivering"), "--no-cache")
@@ -165,6 +174,7 @@ def test_kill(project, hang, build, place):
     assert process.returncode == -signal.SIGKILL
     assert_nobody_is_left()
     assert_whole(project.parent / "out")
+    assert scratch() == [], "workers clear away what their parent cannot any more"
     build()
     assert sorted(os.listdir("out")) == ["first", "report.html", "second", "summary.json"]
 

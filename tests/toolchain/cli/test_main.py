@@ -1,5 +1,6 @@
 """The frame around all commands: what is loaded, where output goes, how errors become exit codes."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,14 @@ def test_a_full_disk_behind_standard_output(words):
 def test_no_standard_output_at_all(words):
     done = subprocess.run(["sh", "-c", '"$0" "$@" >&-', PROGRAM, *words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_standard_error_at_all(tiny):
+    words = ("build", tiny.name, "--device", "local-cpu", "--target", "null", "--no-profile", "--json")
+    done = subprocess.run(["sh", "-c", '"$0" "$@" 2>&-', PROGRAM, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and json.loads(done.stdout)["schema"] == 1
+    done = subprocess.run(["sh", "-c", '"$0" "$@" 2>&-', PROGRAM, "buidl"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_errors_of_the_operating_system_are_put_into_words(cli, monkeypatch):

@@ -12,9 +12,10 @@ from targets.base import ExportedModel, Scheme, TensorSpec
 from targets.golden import load_golden
 from targets.processes import Leash
 from toolchain.steps import bundle as module
-from toolchain.steps.bundle import BundleJob, build_bundle, golden_metrics, layer_rows, size_metrics
+from toolchain.steps.bundle import BundleJob, build_bundle
 from toolchain.steps.bundle_worker import build_apart
 from toolchain.steps.data import random_inputs
+from toolchain.steps.figures import golden_metrics, layer_rows, size_metrics
 
 INPUTS, OUTPUTS = (TensorSpec("x", (1, 1, 8, 8), layout="NCHW"),), (TensorSpec("y", (1, 3), layout="NC"),)
 

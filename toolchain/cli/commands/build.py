@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from profiles.errors import BudgetMissedError
 from toolchain.cli.common import add_model_options, read_project
 from toolchain.cli.output import print_json, print_line, print_table
 from toolchain.cli.parser import count
+from toolchain.streams import tell
 
 if TYPE_CHECKING:
     from toolchain.project.models import Project
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(result.as_dict())
     else:
-        _print(result)
+        _print(result, quiet=args.quiet)
     if result.missed:
         raise BudgetMissedError(
             "every bundle was built, and a budget is missed",
@@ -57,14 +57,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(result: BuildResult) -> None:
+def _print(result: BuildResult, *, quiet: bool) -> None:
     from toolchain.cli.tables import print_entries
     from toolchain.report import verdicts
 
     print_entries(result.entries)
     for sentence in verdicts(result.out):
         print_line(sentence)
-    print(f"report: {result.out / 'report.html'}", file=sys.stderr)
+    if not quiet:
+        tell(f"report: {result.out / 'report.html'}")
 
 
 def _dry_run(project: Project, args: argparse.Namespace) -> int:

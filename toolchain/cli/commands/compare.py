@@ -52,7 +52,7 @@ def figures(bundle: Path) -> dict[str, Metric]:
     import json
 
     from targets.artifact import PROFILE, load_artifact
-    from toolchain.steps.bundle import golden_metrics, size_metrics
+    from toolchain.steps.figures import golden_metrics, size_metrics
 
     artifact = load_artifact(bundle)
     metrics: dict[str, Metric] = {**size_metrics(artifact), **golden_metrics(artifact)}

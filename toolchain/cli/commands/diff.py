@@ -37,7 +37,7 @@ def layers(bundle: Path) -> list[dict[str, Any]]:
         ConfigError: the bundle is not a quantized one, or was quantized elsewhere.
     """
     from targets.artifact import load_artifact
-    from toolchain.steps.bundle import layer_rows
+    from toolchain.steps.figures import layer_rows
 
     artifact = load_artifact(bundle)
     rows = layer_rows(bundle)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from profiles.errors import ConfigError
+from toolchain.streams import tell
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,5 +26,5 @@ def run(args: argparse.Namespace) -> int:
             f"wanted to write {path}", seen="a file of that name", next_step="use --force, or choose another folder"
         )
     write_bytes(path, starter_text().encode())
-    print(f"wrote {path}; next: edgewright build {path}", file=sys.stderr)
+    tell(f"wrote {path}; next: edgewright build {path}")
     return 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+
+from toolchain.streams import tell
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,5 +17,5 @@ def run(args: argparse.Namespace) -> int:
     """Write the page again from what lies in the folder."""
     from toolchain.report import write_report
 
-    print(f"wrote {write_report(args.folder)}", file=sys.stderr)
+    tell(f"wrote {write_report(args.folder)}")
     return 0
