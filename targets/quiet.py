@@ -8,6 +8,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from profiles.errors import EdgewrightError, ToolCrashError
+
 
 class Chatter:
     """What was printed while quiet."""
@@ -42,6 +44,30 @@ def quiet() -> Iterator[Chatter]:
                 os.close(copy)
             sink.seek(0)
             chatter.text = sink.read().decode(errors="replace")
+
+
+@contextlib.contextmanager
+def in_our_words(wanted: str) -> Iterator[None]:
+    """Be quiet inside, and let whatever a vendor's library raises become one error of ours.
+
+    Args:
+        wanted: what the library was asked for, as a sentence without a full stop.
+
+    Raises:
+        ToolCrashError: with the library's exception and its last words; our own errors pass as they
+            are, and so do the operating system's (a full disk).
+    """
+    with quiet() as chatter:
+        try:
+            yield
+        except (EdgewrightError, OSError, MemoryError):
+            raise
+        except Exception as error:  # vendors' exceptions have no common root
+            caught = error
+        else:
+            return
+    said = " ".join(f"{type(caught).__name__}: {caught} {chatter.tail(1)}".split())
+    raise ToolCrashError(wanted, seen=said) from caught
 
 
 @contextlib.contextmanager

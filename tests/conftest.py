@@ -181,3 +181,23 @@ def _await(port: int, server: subprocess.Popen, log: Path) -> None:
         except OSError:
             time.sleep(0.05)
     raise AssertionError(f"sshd does not answer: {log.read_text()}")
+
+
+@pytest.fixture
+def untouched():
+    """``untouched(folder)`` remembers a folder's files; calling what it returns insists that they are the same."""
+
+    def contents(folder):
+        return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+    def remember(folder):
+        before = contents(folder)
+
+        def check():
+            after = contents(folder)
+            assert sorted(after) == sorted(before), f"other files than before: {set(after) ^ set(before)}"
+            assert after == before, "a file changed"
+
+        return check
+
+    return remember

@@ -23,7 +23,7 @@ from targets.calibration import check_samples, observe, ranges
 from targets.histogram import Range
 from targets.litert.io import native_io, tensor_index
 from targets.litert.pads import finite, pads_with_infinity, with_finite_pads
-from targets.quiet import quiet
+from targets.quiet import in_our_words, quiet
 from targets.tflite_tools import read_tflite
 
 
@@ -109,7 +109,8 @@ def _apply(path: Path, configure: Callable[[Any], None], statistics: Any) -> byt
     """
     from ai_edge_quantizer import quantizer
 
-    with quiet() as chatter:
+    with quiet() as chatter, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of its interpreter, meant for its authors
         try:
             worker = quantizer.Quantizer(str(path))
             configure(worker)
@@ -129,7 +130,7 @@ def watch(model: ExportedModel, path: Path, samples: CalibrationSet) -> Iterator
     from ai_edge_litert.interpreter import Interpreter
 
     inputs, _ = native_io(path, model.inputs, model.outputs, model.tflite_channel_last)
-    with quiet(), warnings.catch_warnings():
+    with in_our_words("LiteRT must load the model to watch its tensors"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # keeping all tensors is what we are here for
         interpreter = Interpreter(str(path), experimental_preserve_all_tensors=True, num_threads=1)
         interpreter.allocate_tensors()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.runner import Array, Arrays
+from targets.quiet import in_our_words
 
 
 def float_tensors(model: Any) -> list[str]:
@@ -35,7 +36,9 @@ def watch(path: Path, names: Iterable[str], samples: Iterable[Arrays]) -> Iterat
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    content, create = model.SerializeToString(), ort.InferenceSession
+    with in_our_words("ONNX Runtime must load the model to watch its tensors"):
+        session = create(content, options, providers=["CPUExecutionProvider"])
     for sample in samples:
         values = session.run(wanted, dict(sample))
         yield {**sample, **dict(zip(wanted, values, strict=True))}

@@ -11,25 +11,19 @@ import tempfile
 from pathlib import Path
 
 from profiles.device import Device
-from profiles.errors import ToolCrashError
 from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import check_samples, observe, ranges
 from targets.onnxruntime import dialect
 from targets.onnxruntime.activations import float_tensors, watch
-from targets.quiet import quiet
+from targets.quiet import in_our_words
 
 
 def prepare(source: Path, out: Path) -> None:
     """Shape inference, constant folding and batch-norm folding, as ONNX Runtime asks for before quantization."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with quiet() as chatter:
-        try:
-            quant_pre_process(str(source), str(out), skip_symbolic_shape=True)
-        except (RuntimeError, ValueError) as error:
-            raise ToolCrashError(
-                "ONNX Runtime could not prepare the graph for quantization", seen=f"{error} {chatter.tail()}"
-            ) from error
+    with in_our_words("ONNX Runtime must prepare the graph for quantization"):
+        quant_pre_process(str(source), str(out), skip_symbolic_shape=True)
 
 
 def to_int8(
@@ -58,7 +52,7 @@ def _quantize(prepared: Path, calibration: CalibrationSet, device: Device, schem
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder) / "ranges.json"
         _write_ranges(prepared, calibration, scheme, cache)
-        with quiet():
+        with in_our_words("ONNX Runtime must quantize the model"):
             quantize_static(
                 str(prepared),
                 str(out),
@@ -91,7 +85,7 @@ def to_fp16(model: ExportedModel, out: Path) -> ExportedModel:
     assert model.onnx is not None
     prepared, cast = out / "float.onnx", out / "model.onnx"
     prepare(model.onnx, prepared)
-    with quiet():
+    with in_our_words("ONNX Runtime must cast the model to fp16"):
         converted = convert_float_to_float16(onnx.load(str(prepared)), keep_io_types=True)
     onnx.save(converted, str(cast))
     return dataclasses.replace(model, onnx=cast, tflite=None, precision="fp16", float_onnx=prepared)

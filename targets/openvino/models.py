@@ -13,6 +13,9 @@ from profiles.runner import Array, Arrays
 from targets.base import ExportedModel
 from targets.tflite_tools import read_tflite
 
+#: How lines begin that say where in OpenVINO's own sources something went wrong.
+_NOISE = ("Exception from ", "Check '", "FrontEnd API failed", "Model wasn't fully converted")
+
 
 def source_file(model: ExportedModel) -> Path:
     """The file that OpenVINO reads: its own IR after quantization, else ONNX, else TFLite.
@@ -103,10 +106,11 @@ def _is_automatic(node: Any, known: Collection[str] | None) -> bool:
 
 
 def _reason(text: str) -> str:
-    """The line of an OpenVINO exception that a person can use."""
+    """The lines of an OpenVINO exception that a person can use: what it lists, else the first after the noise."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if "not support" in line or "No conversion" in line or "failed" in line.lower()]
-    return (telling or lines or ["no reason given"])[0]
+    listed = [line.removeprefix("-- ") for line in lines if line.startswith("-- ")]
+    plain = [line for line in lines if not line.startswith(_NOISE)]
+    return "; ".join(listed) or (plain or lines or ["no reason given"])[0]
 
 
 def compile_for(model: Any, hint: str, threads: int = 1) -> Any:

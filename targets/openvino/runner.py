@@ -82,7 +82,7 @@ class OpenVinoRunner:
         facts = {
             "engine": f"openvino {ov.get_version()}",
             "threads": str(self._network.get_property("INFERENCE_NUM_THREADS")),
-            "precision hint": str(self._network.get_property("INFERENCE_PRECISION_HINT")),
+            "precision hint": str(self._network.get_property("INFERENCE_PRECISION_HINT").get_type_name()),
         }
         if not self._last:
             return Counters(facts=facts)

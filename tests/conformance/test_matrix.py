@@ -9,7 +9,6 @@ from conformance.table import PAGE, page
 from targets.registry import load_target, missing_packages, target_names
 
 EXPECTED = load_expected()
-pytestmark = pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors:UserWarning")
 KEYS = [(case.name, *column) for case in CASES for column in columns()]
 INT8 = [(case.name, target) for case in CASES for target in target_names() if target != "null"]
 

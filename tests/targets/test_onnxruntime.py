@@ -79,10 +79,9 @@ def test_activations_have_the_dialects_sign(int8, device, dtype):
 
 
 def test_weights_lose_a_bit_where_products_would_saturate(int8):
-    full, reduced = (
-        max(np.abs(w.astype(int)).max() for w in weights(int8(d).onnx).values()) for d in (NEW_X86, OLD_X86)
-    )
-    assert (full, reduced) == (127, 64)
+    for device, most in ((NEW_X86, 127), (OLD_X86, 64)):
+        stored = weights(int8(device).onnx).values()
+        assert max(np.abs(values.astype(int)).max() for values in stored) == most
 
 
 def test_scales_are_per_channel_unless_told_otherwise(int8):
@@ -92,10 +91,11 @@ def test_scales_are_per_channel_unless_told_otherwise(int8):
 
 
 def test_the_calibrator_sets_the_ranges(int8):
-    wide, narrow = (constants(int8(calibrator=c, percentile=80.0).onnx)["x_scale"] for c in ("minmax", "percentile"))
-    assert narrow < 0.6 * wide, "the 80th percentile cuts a normal distribution at 1.3 standard deviations"
-    largest = max(np.ptp(np.append(sample["x"], 0.0)) for sample in tiny["samples"](int8().__class__ and int8(), 8))
-    assert wide >= largest / 255 * 0.999
+    wide, narrow = (int8(calibrator=name, percentile=80.0) for name in ("minmax", "percentile"))
+    seen = np.stack([sample["x"] for sample in tiny["samples"](wide, 8)])
+    assert constants(wide.onnx)["x_scale"] == pytest.approx(np.ptp(seen) / 255, rel=1e-3)
+    inside = np.percentile(seen, 90) - np.percentile(seen, 10)
+    assert constants(narrow.onnx)["x_scale"] == pytest.approx(inside / 255, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -114,16 +114,13 @@ def test_bad_calibration_samples_are_refused(model, tmp_path, spoil, words):
         TARGET.quantize(model, [], NEW_X86, Scheme("int8"), tmp_path)
 
 
-def test_a_graph_that_cannot_be_prepared_is_a_tools_failure(model, tmp_path):
-    broken = tmp_path / "broken.onnx"
-    broken.write_bytes(model.onnx.read_bytes()[:200])
-    out = tmp_path / "out"
-    out.mkdir()
-    with pytest.raises(Exception) as caught:
-        TARGET.quantize(
-            dataclasses.replace(model, onnx=broken), tiny["samples"](model, 1), NEW_X86, Scheme("int8"), out
-        )
-    assert isinstance(caught.value, ToolCrashError), f"{type(caught.value).__name__}: {caught.value}"
+def test_a_graph_that_cannot_be_prepared_is_a_tools_failure(tmp_path):
+    """Two nodes that need each other: sound for a parser, and not to be run."""
+    nodes = [helper.make_node("Add", ["x", "b"], ["a"]), helper.make_node("Add", ["x", "a"], ["b"])]
+    knot = tiny["save"](tmp_path / "knot.onnx", nodes, [], {"x": (1, 4)}, {"b": (1, 4)})
+    with pytest.raises(ToolCrashError) as caught:
+        TARGET.quantize(knot, tiny["samples"](knot, 1), NEW_X86, Scheme("int8"), tmp_path)
+    assert caught.value.seen
 
 
 def test_fp16_keeps_float32_at_both_ends(model, tmp_path):
@@ -166,7 +163,8 @@ def test_support_knows_which_operators_have_int8_kernels(tmp_path):
 )
 def test_an_operator_without_a_kernel_is_unsupported(tmp_path, op, domain, words):
     node = helper.make_node(op, ["x"], ["y"], name="odd", domain=domain)
-    model = tiny["save"](tmp_path / "m.onnx", [node], [], {"x": (1, 4)}, {"y": (1, 4)})
+    domains = [domain] if domain else []
+    model = tiny["save"](tmp_path / "m.onnx", [node], [], {"x": (1, 4)}, {"y": (1, 4)}, domains=domains)
     report = TARGET.support(model, NEW_X86, "fp32")
     assert not report.ok
     assert words in report.blockers()[0]
@@ -223,11 +221,9 @@ def test_the_engine_tells_what_it_ran(int8, model, tmp_path):
 def test_layers_are_named_after_their_nodes(int8):
     made = int8()
     found = TARGET.layer_errors(made, tiny["samples"](made, 3, seed=9))
-    assert [(row.name, row.op) for row in found if row.op in ("Conv", "Gemm")] == [
-        ("first", "Conv"),
-        ("depthwise", "Conv"),
-        ("last", "Gemm"),
-    ]
+    names = ["relu", "depthwise", "pool", "flatten", "last"]  # the first convolution's output is the ReLU's
+    assert [row.name for row in found] == names
+    assert found[1].op == "Conv"
     assert all(row.sqnr is None or row.sqnr > 15 for row in found), "8 bits keep the signal well above the noise"
     assert TARGET.layer_errors(dataclasses.replace(made, float_onnx=None), []) == []
 

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from targets.quiet import Chatter, quiet
+from profiles.errors import DataError, ToolCrashError
+from targets.quiet import Chatter, in_our_words, quiet
 
 
 def everything(word):
@@ -60,3 +61,28 @@ def test_the_tail_is_the_last_lines_that_say_something():
     chatter.text = "one\n\n  two \n\nthree\nfour\n\n"
     assert chatter.tail() == "two | three | four"
     assert chatter.tail(1) == "four"
+
+
+def test_a_librarys_exception_becomes_one_of_ours_with_its_last_words():
+    class VendorError(Exception):
+        pass
+
+    with pytest.raises(ToolCrashError) as caught, in_our_words("the engine must do its work"):
+        print("something about layer 7")
+        raise VendorError("no\n  luck")
+    assert caught.value.wanted == "the engine must do its work"
+    assert caught.value.seen == "VendorError: no luck something about layer 7"
+    assert isinstance(caught.value.__cause__, VendorError)
+
+
+@pytest.mark.parametrize("error", [DataError("bad"), OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_what_is_not_the_librarys_fault_passes(error):
+    with pytest.raises(type(error)) as caught, in_our_words("anything"):
+        raise error
+    assert caught.value is error
+
+
+def test_what_goes_well_is_only_quiet(capfd):
+    with in_our_words("anything"):
+        everything("inside")
+    assert capfd.readouterr() == ("", "")
