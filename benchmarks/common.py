@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import statistics
@@ -61,20 +62,21 @@ def conditions() -> dict[str, Any]:
     }
 
 
-def write(
-    name: str,
-    title: str,
-    claim: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    data: Any,
-    notes: Sequence[str] = (),
-) -> None:
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """What a result page shows."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def write(name: str, title: str, claim: str, shown: Table, data: Any) -> None:
     """Write ``docs/results/NAME.md`` and ``NAME.json``, and print the table."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     facts = conditions()
     tools = ", ".join(f"{tool} {version}" for tool, version in facts["tools"].items() if version)
-    table = [f"| {' | '.join(row)} |" for row in [columns, ["---"] * len(columns), *rows]]
+    table = [f"| {' | '.join(row)} |" for row in [shown.columns, ["---"] * len(shown.columns), *shown.rows]]
     lines = [
         f"# {title}",
         "",
@@ -82,7 +84,7 @@ def write(
         "",
         *table,
         "",
-        *[f"- {note}" for note in notes],
+        *[f"- {note}" for note in shown.notes],
         f"- Measured on {facts['machine']}, {facts['date']}, one thread per engine, batch 1.",
         f"- {tools}.",
         f"- Command: `python -m benchmarks {name}` (or `make bench`).",

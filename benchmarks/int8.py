@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import toolchain
-from benchmarks.common import CIFAR, ENGINES, WEIGHTS, cifar_folder, middle, say, span, write
+from benchmarks.common import CIFAR, ENGINES, WEIGHTS, Table, cifar_folder, middle, say, span, write
 from profiles.sampling import Settings
 from targets.artifact import load_artifact
 from targets.measure import profile_bundle
@@ -88,4 +88,4 @@ def _write(data: dict[str, Any]) -> None:
         + "`); the drop is against the torch model in float32.",
         "Min-max calibration on 64 training images. Times: median (lowest–highest) over interleaved rounds.",
     ]
-    write("int8", "int8 against fp32, ResNet-8 on CIFAR-10", CLAIM, columns, rows, data, notes)
+    write("int8", "int8 against fp32, ResNet-8 on CIFAR-10", CLAIM, Table(columns, rows, notes), data)

@@ -9,9 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import ENGINES, say, write
+from benchmarks.common import ENGINES, Table, say, write
 
-CLAIM = "Building ResNet-50-224 for three engines stays under 4 GB; profiling needs the engine's own memory plus at most 150 MB."
+CLAIM = (
+    "Building ResNet-50-224 for three engines stays under 4 GB; "
+    "profiling needs the engine's own memory plus at most 150 MB."
+)
 _BUILD_LIMIT = 4e9
 _PROFILE_LIMIT = 150e6
 _PROJECT = """
@@ -59,7 +62,7 @@ def run(rounds: int) -> list[str]:
             missed += [] if extra <= _PROFILE_LIMIT else [f"{bundle.name}: {extra / 1e6:.0f} MB above the engine"]
     notes = ["Peak of the summed resident memory of the process and all its descendants, sampled every 20 ms."]
     columns = ["what", "peak", "engine alone", "above it, or limit"]
-    write("memory", "Memory of build and profile, ResNet-50-224", CLAIM, columns, rows, data, notes)
+    write("memory", "Memory of build and profile, ResNet-50-224", CLAIM, Table(columns, rows, notes), data)
     return missed
 
 

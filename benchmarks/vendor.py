@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import toolchain
-from benchmarks.common import WEIGHTS, middle, say, span, write
+from benchmarks.common import WEIGHTS, Table, middle, say, span, write
 from profiles.errors import ToolCrashError
 from profiles.sampling import Settings
 from targets.artifact import Artifact, load_artifact
@@ -56,12 +56,14 @@ def run(rounds: int) -> list[str]:
         for name, f in data.items()
     ]
     notes = [
-        "Vendors' tools: OpenVINO `benchmark_app -api sync -hint none -nstreams 1 -nthreads 1`; `litert-benchmark --num_threads 1`.",
+        "Vendors' tools: OpenVINO `benchmark_app -api sync -hint none -nstreams 1 -nthreads 1`; "
+        "`litert-benchmark --num_threads 1`.",
         "Both sides run in turn for two seconds each per round; median (lowest–highest) over the rounds.",
-        "OpenVINO's tool reads the request's own clock inside the library; ours is a wall clock around the call from Python.",
+        "OpenVINO's tool reads the request's own clock inside the library; "
+        "ours is a wall clock around the call from Python.",
     ]
     columns = ["model", "engine", "precision", "edgewright p50", "vendor's median", "ours / theirs"]
-    write("vendor", "Our profiler against the vendors' own tools", CLAIM, columns, rows, data, notes)
+    write("vendor", "Our profiler against the vendors' own tools", CLAIM, Table(columns, rows, notes), data)
     return [f"{n}: ratio {span(f['ratio'], 3)}" for n, f in data.items() if abs(f["ratio"]["median"] - 1) > 0.05]
 
 
