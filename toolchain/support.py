@@ -15,6 +15,6 @@ def support(project: Project) -> list[SupportReport]:
     with open_cache() as cache:
         untrained = project.model_copy(update={"train": None})
         source = open_source(untrained, cache, Progress(quiet=True))
-        plans = make_plans(untrained, source)
+        plans = make_plans(untrained, source, calibrate=False)
         files = source.files({plan.format for plan in plans})
         return [plan.support(files) for plan in plans]

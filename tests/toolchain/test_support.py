@@ -54,3 +54,8 @@ def test_training_is_not_needed_for_a_verdict(here, samples, monkeypatch):
     )
     (report,) = support(made)
     assert report.ok and "Gemm" in {op.op for op in report.ops}
+
+
+def test_int8_of_a_float_model_is_told_without_samples_to_calibrate_with(tiny):
+    (report,) = support(project(tiny.name, {"profile": "local-cpu", "target": "onnxruntime", "precision": "int8"}))
+    assert report.ok and report.precision == "int8", f"nothing is quantized for a verdict: {report.blockers()}"

@@ -95,8 +95,8 @@ class Plan:
         return {name: as_stand_in(metric, describe(state)) for name, metric in metrics.items()}
 
 
-def make_plans(project: Project, source: ModelSource) -> list[Plan]:
-    """One plan per device entry.
+def make_plans(project: Project, source: ModelSource, *, calibrate: bool = True) -> list[Plan]:
+    """One plan per device entry; ``calibrate`` is False where nothing will be quantized, only asked.
 
     Raises:
         ConfigError: there is no entry, and whatever :func:`make_plan` raises.
@@ -107,10 +107,10 @@ def make_plans(project: Project, source: ModelSource) -> list[Plan]:
             seen="no [[device]] entry in the project",
             next_step='add an entry, such as [[device]] with profile = "local-cpu", or give --device local-cpu',
         )
-    return [make_plan(entry, project, source) for entry in project.devices]
+    return [make_plan(entry, project, source, calibrate=calibrate) for entry in project.devices]
 
 
-def make_plan(entry: DeviceEntry, project: Project, source: ModelSource) -> Plan:
+def make_plan(entry: DeviceEntry, project: Project, source: ModelSource, *, calibrate: bool = True) -> Plan:
     """Decide target and format, and refuse what cannot work before anything long is started.
 
     Raises:
@@ -131,7 +131,8 @@ def make_plan(entry: DeviceEntry, project: Project, source: ModelSource) -> Plan
             next_step="choose another target, or start from the torch model, which is exported to either format",
         )
     _check_precision(entry, target.name, target.precisions, source.precision)
-    _check_calibration(entry, name, target.calibrators, project, source)
+    if calibrate and entry.precision == "int8" and source.precision != "int8":
+        _check_calibration(entry, name, target.calibrators, source)
     parameters = {**device.parameters, "threads": entry.threads or 1}
     return Plan(entry, dataclasses.replace(device, parameters=parameters), name, formats[0], project.scheme(entry))
 
@@ -152,11 +153,7 @@ def _check_precision(entry: DeviceEntry, target: str, allowed: tuple[str, ...], 
         )
 
 
-def _check_calibration(
-    entry: DeviceEntry, target: str, calibrators: tuple[str, ...], project: Project, source: ModelSource
-) -> None:
-    if entry.precision != "int8" or source.precision == "int8":
-        return
+def _check_calibration(entry: DeviceEntry, target: str, calibrators: tuple[str, ...], source: ModelSource) -> None:
     if source.data is None:
         raise ConfigError(
             f"{entry.name}: int8 from a float model needs calibration samples",
