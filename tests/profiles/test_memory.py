@@ -21,7 +21,7 @@ def test_resident_size_agrees_with_statm():
 
 
 def test_peak_is_what_a_process_once_had():
-    """In a fresh process, which takes 512 MiB and gives them back; getrusage(2) bounds it, but inherits its parent's."""
+    """In a fresh process, which takes 512 MiB and gives them back; getrusage(2), which inherits, only bounds it."""
     code = (
         "import resource; from profiles.memory import resident_bytes\n"
         "before = resident_bytes()\n"
