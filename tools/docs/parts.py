@@ -20,6 +20,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "metrics": figures.metrics,
     "project-file": project_file.reference,
     "results": results.index,
+    "result-tables": results.tables,
     "targets": targets.overview,
     "tolerances": targets.tolerances,
     "zoo": targets.zoo,

@@ -15,3 +15,15 @@ def index() -> str:
 
 def _title(page: Path) -> str:
     return page.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ").strip()
+
+
+def tables() -> str:
+    """The table of every benchmark with its claim, and the machine that it was measured on."""
+    parts = []
+    for page in sorted((DOCS / "results").glob("*.md")):
+        lines = page.read_text(encoding="utf-8").splitlines()
+        rows = [line for line in lines if line.startswith("|")]
+        measured = next(line.removeprefix("- ") for line in lines if line.startswith("- Measured on"))
+        link = f"[Method and versions](docs/results/{page.name})."
+        parts.append("\n".join([f"**{_title(page)}.** {lines[2]}", "", *rows, "", f"{measured} {link}"]))
+    return "\n\n".join(parts)
