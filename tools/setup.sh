@@ -28,7 +28,8 @@ debian_packages() {
 
 python_packages() {
     [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
-    local pip=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check)
+    local pip=("$VENV/bin/python" -m pip install --disable-pip-version-check)
+    [ -t 1 ] || pip+=(--quiet) # on a terminal pip shows its progress bars
     # torch first and alone: an open range, or a package that pulls torchvision, brings gigabytes of CUDA
     "$VENV/bin/python" -c 'import torch, sys; sys.exit(not torch.__version__.startswith("2.13."))' 2> /dev/null \
         || "${pip[@]}" "torch==2.13.*"
