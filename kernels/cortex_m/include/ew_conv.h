@@ -1,0 +1,70 @@
+/* Convolutions with weights known at compile time: int8 NHWC activations, one scale per tensor; int8 weights,
+ * symmetric, one scale per output channel (TFLite 8-bit quantization specification).
+ *
+ *     acc(y, x, o)  = bias[o] + sum w[o, i, j, c] * in[y*stride_h - pad_top + i*dilation_h,
+ *                                                    x*stride_w - pad_left + j*dilation_w, c]
+ *     out(y, x, o)  = clamp(requantize(acc, multiplier[o], shift[o]) + out_zero, act_min, act_max)
+ *
+ * Elements outside of the image count as in_zero. The model's bias and -in_zero * sum(w[o]) are folded into
+ * `bias` when the model is compiled; sums are modulo 2^32.
+ *
+ * A kernel works through rows: `load` takes one input row into a ring of padded rows in scratch (DSP widens it
+ * to 16 bits there, once), `row` computes one output row from the ring. The whole-image functions are a loop over the
+ * two, load as late as possible, and never read an input row again after it was loaded: the output may
+ * overwrite rows that are loaded (Call.overlap). Scratch is aligned to 16 bytes, its size is given by
+ * targets/tflite_micro/ops, it holds nothing between calls of a whole-image function.
+ *
+ * `weights` are packed for one variant (targets/tflite_micro/ops): portable takes OHWI (depthwise: HWC) as in the file.
+ */
+#ifndef EW_CONV_H
+#define EW_CONV_H
+
+#include "ew_base.h"
+
+typedef struct {
+    const int8_t *weights;
+    const int32_t *bias;       /* out_c */
+    const int32_t *multiplier; /* out_c */
+    const int8_t *shift;       /* out_c */
+    int16_t in_h, in_w, in_c;
+    int16_t out_h, out_w, out_c;
+    int16_t kernel_h, kernel_w;
+    int16_t stride_h, stride_w;
+    int16_t dilation_h, dilation_w;
+    int16_t pad_top, pad_left;
+    int16_t groups;            /* in_c / groups input channels per output channel */
+    int16_t batch;
+    int8_t in_zero, out_zero;
+    int8_t act_min, act_max;
+} ew_conv_t;
+
+/* CONV_2D. */
+void ew_conv(const ew_conv_t *p, const int8_t *in, int8_t *out, void *scratch);
+void ew_conv_load(const ew_conv_t *p, void *scratch, int32_t y, const int8_t *row);
+void ew_conv_row(const ew_conv_t *p, void *scratch, int32_t y, int8_t *out);
+
+/* DEPTHWISE_CONV_2D: output channel o reads input channel o / (out_c / in_c). groups is unused. */
+typedef ew_conv_t ew_depthwise_t;
+void ew_depthwise(const ew_depthwise_t *p, const int8_t *in, int8_t *out, void *scratch);
+void ew_depthwise_load(const ew_depthwise_t *p, void *scratch, int32_t y, const int8_t *row);
+void ew_depthwise_row(const ew_depthwise_t *p, void *scratch, int32_t y, int8_t *out);
+
+/* CONV_2D with a 1x1 kernel, no padding, groups 1: needs no ring. Strides may be above 1. Reads `in` in place;
+ * pixels are computed in order, each output pixel is written after its own and the next pixels of its block were read. */
+typedef ew_conv_t ew_pointwise_t;
+void ew_pointwise(const ew_pointwise_t *p, const int8_t *in, int8_t *out, void *scratch);
+
+/* FULLY_CONNECTED: out(n, o) = clamp(requantize(bias[o] + sum w[o, i] * in[n, i]) + out_zero). One multiplier and
+ * shift for all outputs when per_channel is 0. */
+typedef struct {
+    const int8_t *weights;
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const int8_t *shift;
+    int32_t in_c, out_c, batch;
+    int8_t per_channel;
+    int8_t out_zero, act_min, act_max;
+} ew_dense_t;
+void ew_dense(const ew_dense_t *p, const int8_t *in, int8_t *out, void *scratch);
+
+#endif

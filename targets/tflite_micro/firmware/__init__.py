@@ -1,0 +1,1 @@
+"""Compile, link, look into, and talk to firmware."""
