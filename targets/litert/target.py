@@ -34,7 +34,7 @@ class LiteRtTarget:
         self, model: ExportedModel, calibration: CalibrationSet, device: Device, scheme: Scheme, out: Path
     ) -> ExportedModel:
         """int8 with our ranges, or fp16 weights."""
-        from targets.litert.quantize import to_fp16, to_int8
+        from targets.tflite_quantize import to_fp16, to_int8
 
         if scheme.precision == "int8":
             return to_int8(model, calibration, scheme, out)
@@ -42,7 +42,7 @@ class LiteRtTarget:
 
     def compile(self, model: ExportedModel, device: Device, out: Path) -> Compiled:
         """The TFLite file as it is: LiteRT compiles when it loads."""
-        from targets.litert.io import native_io
+        from targets.tflite_io import native_io
 
         if model.tflite is None:
             raise UnsupportedError(f"LiteRT needs a TFLite file of '{model.name}'", seen="none")
@@ -58,7 +58,7 @@ class LiteRtTarget:
 
     def layer_errors(self, quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]:
         """Tensor by tensor: the float file against the quantized one, both with LiteRT's built-in kernels."""
-        from targets.litert.quantize import watch
+        from targets.tflite_quantize import watch
         from targets.tflite_tools import read_tflite
 
         if quantized.float_tflite is None or quantized.tflite is None:

@@ -21,8 +21,8 @@ from targets.adapt import inputs_to_native
 from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import check_samples, observe, ranges
 from targets.histogram import Range
-from targets.litert.io import native_io, tensor_index
-from targets.litert.pads import finite, pads_with_infinity, with_finite_pads
+from targets.tflite_io import native_io, tensor_index
+from targets.tflite_pads import finite, pads_with_infinity, with_finite_pads
 from targets.quiet import in_our_words, quiet
 from targets.tflite_tools import read_tflite
 
