@@ -120,6 +120,13 @@ def as_stand_in(metric: Metric, machine: str) -> Metric:
     return dataclasses.replace(metric, kind=Kind.STAND_IN, method=f"{metric.method}; on {machine}, not on the device")
 
 
+def as_simulated(metric: Metric, simulator: str) -> Metric:
+    """The same figure, marked as obtained by executing the device's own program in a simulator."""
+    if metric.kind is not Kind.MEASURED:
+        return metric
+    return dataclasses.replace(metric, kind=Kind.SIMULATED, method=f"{metric.method}; executed by {simulator}")
+
+
 def comparable(metrics: Iterable[Metric]) -> bool:
     """Whether figures may be ranked against each other: all available, of one kind and unit."""
     listed = list(metrics)

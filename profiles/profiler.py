@@ -120,6 +120,9 @@ def measure(
     before, start = snapshot(), time.perf_counter()
     with open_runner() as runner:
         call = runner.bind(inputs)
+        if not runner.timed:
+            call()
+            return _untimed(runner.counters(), before, settings)
         samples = sample(call, settings, progress)
         after, elapsed = snapshot(), time.perf_counter() - start
         memory = _peak_memory(baseline)
@@ -129,6 +132,13 @@ def measure(
     metrics = {**_latency(samples), "peak_memory": memory, **energy, **counters.metrics}
     disturbed = disturbances(before, after, elapsed)
     return _profile(metrics, counters, (before, after, disturbed), settings, samples)
+
+
+def _untimed(counters: Counters, before: MachineState, settings: Settings) -> Profile:
+    """What an emulator or a board tells of itself; nothing else on this machine has a say in it."""
+    state = {"before": before.as_dict(), "after": before.as_dict(), "description": describe(before), "disturbances": []}
+    facts, layers = counters.facts, counters.layers
+    return Profile(counters.metrics, layers, counters.executed, facts, state, settings.as_dict(), stable=True)
 
 
 def _profile(

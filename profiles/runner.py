@@ -47,7 +47,14 @@ class Counters:
 
 
 class Runner(Protocol):
-    """A loaded model, ready to run. Entering loads it, leaving releases it."""
+    """A loaded model, ready to run. Entering loads it, leaving releases it.
+
+    Attributes:
+        timed: whether this machine's clock tells how long an inference takes. Where it does not (an emulator, a board
+            behind a cable), all figures come from :meth:`counters`.
+    """
+
+    timed: bool
 
     def __enter__(self) -> Runner: ...
 

@@ -220,6 +220,8 @@ class Target(Protocol):
         precisions: that it can compile.
         calibrators: that its quantizer understands.
         packages: Python distributions whose versions go into the manifest and the cache key.
+        programs: commands that it runs, with the package that installs each on Debian; their versions go there too.
+        resources: folders beside the Python sources that bundles are made from.
     """
 
     name: str
@@ -228,6 +230,8 @@ class Target(Protocol):
     precisions: tuple[str, ...]
     calibrators: tuple[str, ...]
     packages: tuple[str, ...]
+    programs: Mapping[str, str]
+    resources: tuple[Path, ...]
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
         """What would happen, operator by operator, before anything is compiled."""

@@ -19,9 +19,12 @@ from profiles.sampling import Settings
 from targets import execute, remote
 from targets.artifact import Artifact
 from targets.execute import Event
+from targets.serial_address import SERIAL, parse_serial
 from targets.worker import save_stacks
 
 Progress = Callable[[int, int], None]
+#: How devices are reached whose figures do not depend on the machine beside them.
+APART = ("qemu", "rtl", "serial")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -34,6 +37,8 @@ def ask_worker(
 ) -> Event:
     """One request to a worker: a child process here, or one on ``via`` (``ssh://user@host:port``).
 
+    With ``via`` a ``serial://`` address the worker runs here, and its runner drives the board.
+
     Raises:
         EdgewrightError: as the worker reports it, or when it cannot be reached or dies.
     """
@@ -42,6 +47,9 @@ def ask_worker(
         if event["event"] == "progress":
             progress(int(event["done"]), int(event["total"]))
 
+    if via.startswith(SERIAL):  # the worker stays here and speaks to the board
+        parse_serial(via)
+        request, via = {**request, "port": via}, ""
     if via:
         asked = {**request, "bundle": str(folder)}
         return remote.converse(via, folder, asked, on_event, python=python or "python3")
@@ -74,6 +82,8 @@ def profile_bundle(
     request = {"action": "profile", "settings": settings.as_dict()}
     event = ask_worker(artifact.folder, request, via=via, python=python, progress=progress)
     profile = Profile.from_dict(event["profile"])
+    if artifact.device.get("reach") in APART:
+        return profile
     return profile if is_device(artifact, profile) else profile.on_stand_in(profile.machine["description"])
 
 

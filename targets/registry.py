@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
+from shutil import which
 
 from profiles.device import Device
 from profiles.errors import ConfigError, MissingToolError
@@ -16,6 +18,7 @@ TARGETS = {
     "onnxruntime": "targets.onnxruntime.target:OnnxRuntimeTarget",
     "openvino": "targets.openvino.target:OpenVinoTarget",
     "litert": "targets.litert.target:LiteRtTarget",
+    "tflite_micro": "targets.tflite_micro.target:TfliteMicroTarget",
     "null": "targets.null.target:NullTarget",
 }
 
@@ -62,6 +65,15 @@ def require_packages(target: Target) -> None:
     Raises:
         MissingToolError: with the command that installs them.
     """
+    absent = [
+        f"{program} (apt-get install {package})" for program, package in target.programs.items() if not which(program)
+    ]
+    if absent:
+        raise MissingToolError(
+            f"the target '{target.name}' needs {', '.join(target.programs)}",
+            seen=f"not installed: {', '.join(absent)}",
+            next_step=f"on Debian or Ubuntu run: sudo apt-get install {' '.join(target.programs.values())}",
+        )
     missing = missing_packages(target)
     if missing:
         raise MissingToolError(
@@ -71,9 +83,31 @@ def require_packages(target: Target) -> None:
         )
 
 
+def _require_programs(target: Target) -> None:
+    absent = [program for program in target.programs if not which(program)]
+    if absent:
+        raise MissingToolError(
+            f"the target '{target.name}' needs {', '.join(target.programs)}",
+            seen=f"not installed: {', '.join(absent)}",
+            next_step=f"on Debian or Ubuntu run: sudo apt-get install {' '.join(target.programs[p] for p in absent)}",
+        )
+
+
 def tool_versions(target: Target) -> dict[str, str]:
-    """Versions of the target's packages, for the manifest and the cache key."""
-    return {name: installed_version(name) or "not installed" for name in target.packages}
+    """Versions of the target's packages and programs, for the manifest and the cache key."""
+    packages = {name: installed_version(name) or "not installed" for name in target.packages}
+    return {**packages, **{name: program_version(name) for name in target.programs}}
+
+
+@functools.cache
+def program_version(name: str) -> str:
+    """The first line that a program says of its version."""
+    from targets.execute import run_program
+
+    if not which(name):
+        return "not installed"
+    lines = run_program([name, "--version"], timeout=20).stdout.splitlines()
+    return lines[0].strip() if lines else "unknown"
 
 
 def default_target(device: Device, formats: tuple[str, ...]) -> str:

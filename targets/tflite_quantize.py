@@ -9,21 +9,22 @@ from __future__ import annotations
 import dataclasses
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from profiles.errors import UnsupportedError
-from profiles.runner import Array
+from profiles.runner import Array, Arrays
 from targets.adapt import inputs_to_native
-from targets.base import CalibrationSet, ExportedModel, Scheme
+from targets.base import CalibrationSet, ExportedModel, LayerError, Scheme
 from targets.calibration import check_samples, observe, ranges
 from targets.histogram import Range
+from targets.layer_errors import compare
+from targets.quiet import in_our_words, quiet
 from targets.tflite_io import native_io, tensor_index
 from targets.tflite_pads import finite, pads_with_infinity, with_finite_pads
-from targets.quiet import in_our_words, quiet
 from targets.tflite_tools import read_tflite
 
 
@@ -144,6 +145,17 @@ def watch(model: ExportedModel, path: Path, samples: CalibrationSet) -> Iterator
         interpreter.invoke()
         seen = dict(_real_values(interpreter, details))
         yield {name: finite(values) if name in padded else values for name, values in seen.items()}
+
+
+def tensor_errors(quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]:
+    """Tensor by tensor: the float file against the quantized one, both with LiteRT's built-in kernels."""
+    if quantized.float_tflite is None or quantized.tflite is None:
+        return []
+    kept = list(samples)
+    file = read_tflite(quantized.float_tflite)
+    ops = {file.tensor(row.outputs[0]).name: row.op for row in file.operators if row.subgraph == 0 and row.outputs}
+    reference = watch(quantized, quantized.float_tflite, kept)
+    return compare(reference, watch(quantized, quantized.tflite, kept), ops)
 
 
 def _real_values(interpreter: Any, details: list[dict[str, Any]]) -> Iterator[tuple[str, Array]]:

@@ -40,8 +40,8 @@ Request = Mapping[str, Any]
 Say = Callable[[dict[str, Any]], None]
 
 
-def open_runner(artifact: Artifact) -> Runner:
-    """The runner of the artifact's target, not yet entered.
+def open_runner(artifact: Artifact, port: str = "") -> Runner:
+    """The runner of the artifact's target, not yet entered; ``port`` is the address of a board behind a cable.
 
     Raises:
         ConfigError: the manifest names no proper target.
@@ -51,7 +51,8 @@ def open_runner(artifact: Artifact) -> Runner:
         raise ConfigError("wanted the name of a target", seen=repr(artifact.target))
     try:
         module = importlib.import_module(f"targets.{artifact.target}.runner")
-        runner: Runner = module.open_runner(artifact.folder, artifact.compiled, artifact.device)
+        device = {**artifact.device, "port": port} if port else artifact.device
+        runner: Runner = module.open_runner(artifact.folder, artifact.compiled, device)
     except ModuleNotFoundError as error:
         raise MissingToolError(
             f"running a bundle for '{artifact.target}' needs the Python package '{error.name}'",
@@ -92,7 +93,7 @@ def do_run(request: Request, say: Say) -> dict[str, Any]:
     artifact = load_artifact(Path(request["bundle"]), verify=False)
     with np.load(request["inputs"], allow_pickle=False) as archive:
         inputs = {name: archive[name] for name in archive.files}
-    with open_runner(artifact) as runner:
+    with open_runner(artifact, request.get("port", "")) as runner:
         outputs = run_stack(runner, inputs, say)
         counters = runner.counters() if request.get("counters") else None
     save_stacks(Path(request["outputs"]), outputs)
@@ -103,7 +104,7 @@ def do_verify(request: Request, say: Say) -> dict[str, Any]:
     """Compare this machine's outputs on the golden samples with the recorded ones."""
     artifact = load_artifact(Path(request["bundle"]))
     golden = load_golden(artifact.folder / GOLDEN)
-    with open_runner(artifact) as runner:
+    with open_runner(artifact, request.get("port", "")) as runner:
         outputs = run_stack(runner, golden.inputs, say)
     where = request.get("where", "on this machine")
     return {"golden_error": check_golden(outputs, golden.outputs, artifact.golden["tolerance"], where)}
@@ -118,7 +119,7 @@ def do_profile(request: Request, say: Say) -> dict[str, Any]:
     power = artifact.device.get("power", {})
     meter, reason = find_meter(Power(**{**power, "rails": tuple(power.get("rails", ()))}))
     profile = measure(
-        lambda: open_runner(artifact),
+        lambda: open_runner(artifact, request.get("port", "")),
         sample,
         settings,
         meter=meter,

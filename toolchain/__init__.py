@@ -53,7 +53,7 @@ def profile(
 
     Args:
         bundle: its folder.
-        via: ``local`` or ``ssh://user@host:port``.
+        via: ``local``, ``ssh://user@host:port`` or ``serial:///dev/PORT``.
         python: the interpreter on that machine.
         runs: exactly this many timed inferences; None goes by ``seconds``.
         seconds: at least this long.

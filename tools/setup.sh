@@ -16,6 +16,9 @@ debian_packages() {
     command -v chromium > /dev/null || missing+=(chromium)
     command -v sshd > /dev/null || [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
     command -v ssh > /dev/null || missing+=(openssh-client)
+    command -v qemu-system-arm > /dev/null || missing+=(qemu-system-arm)
+    command -v arm-none-eabi-gcc > /dev/null || missing+=(gcc-arm-none-eabi)
+    [ -f /usr/lib/arm-none-eabi/newlib/libc.a ] || missing+=(libnewlib-arm-none-eabi)
     [ "${#missing[@]}" -eq 0 ] && return
     if [ "$(id -u)" -eq 0 ] && command -v apt-get > /dev/null; then
         echo "setup: installing ${missing[*]}"

@@ -19,6 +19,8 @@ from targets.litert.layers import executed_precisions, load_model, time_layers
 class LiteRtRunner:
     """One interpreter with its tensors allocated."""
 
+    timed = True
+
     def __init__(self, folder: Path, compiled: Compiled) -> None:
         self._model = folder / compiled.files[0]
         self._compiled = compiled

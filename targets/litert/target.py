@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from profiles.device import Device
 from profiles.errors import UnsupportedError
 from profiles.runner import Arrays, Runner
 from targets.base import CalibrationSet, Compiled, ExportedModel, LayerError, Scheme, SupportReport
-from targets.layer_errors import compare
 
 
 class LiteRtTarget:
@@ -23,6 +22,8 @@ class LiteRtTarget:
     precisions = ("fp32", "fp16", "int8")
     calibrators = ("minmax", "percentile", "entropy", "mse")
     packages = ("ai-edge-litert", "ai-edge-quantizer")
+    programs: ClassVar[dict[str, str]] = {}
+    resources: tuple[Path, ...] = ()
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
         """From the operators of the file."""
@@ -58,13 +59,6 @@ class LiteRtTarget:
 
     def layer_errors(self, quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]:
         """Tensor by tensor: the float file against the quantized one, both with LiteRT's built-in kernels."""
-        from targets.tflite_quantize import watch
-        from targets.tflite_tools import read_tflite
+        from targets.tflite_quantize import tensor_errors
 
-        if quantized.float_tflite is None or quantized.tflite is None:
-            return []
-        kept = list(samples)
-        file = read_tflite(quantized.float_tflite)
-        ops = {file.tensor(row.outputs[0]).name: row.op for row in file.operators if row.subgraph == 0 and row.outputs}
-        reference = watch(quantized, quantized.float_tflite, kept)
-        return compare(reference, watch(quantized, quantized.tflite, kept), ops)
+        return tensor_errors(quantized, samples)

@@ -26,6 +26,8 @@ def null_outputs(inputs: Arrays, outputs: tuple[TensorSpec, ...]) -> dict[str, A
 class NullRunner:
     """The runner of the null target."""
 
+    timed = True
+
     def __init__(self, compiled: Compiled) -> None:
         self._compiled = compiled
 

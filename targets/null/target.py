@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from profiles.device import Device
 from profiles.runner import Arrays
@@ -23,6 +23,8 @@ class NullTarget:
     precisions = ("fp32", "bf16", "fp16", "int8")
     calibrators = ("minmax", "percentile", "entropy", "mse")
     packages: tuple[str, ...] = ()
+    programs: ClassVar[dict[str, str]] = {}
+    resources: tuple[Path, ...] = ()
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
         """Everything is fine."""

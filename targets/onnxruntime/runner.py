@@ -68,6 +68,8 @@ def session_options(threads: int) -> ort.SessionOptions:
 class OnnxRuntimeRunner:
     """One session with bound inputs and outputs."""
 
+    timed = True
+
     def __init__(self, folder: Path, compiled: Compiled) -> None:
         self._model = str(folder / compiled.files[0])
         self._compiled = compiled

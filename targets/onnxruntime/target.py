@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from profiles.device import Device
 from profiles.errors import UnsupportedError
@@ -24,6 +24,8 @@ class OnnxRuntimeTarget:
     precisions = ("fp32", "fp16", "int8")
     calibrators = ("minmax", "percentile", "entropy", "mse")
     packages = ("onnxruntime", "onnx")
+    programs: ClassVar[dict[str, str]] = {}
+    resources: tuple[Path, ...] = ()
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
         """From the operators of the graph."""

@@ -25,6 +25,8 @@ _EARLY_RUNS, _LATE_RUNS = 10, 50
 class OpenVinoRunner:
     """One compiled model and one infer request."""
 
+    timed = True
+
     def __init__(self, folder: Path, compiled: Compiled) -> None:
         self._model = str(folder / compiled.files[0])
         self._compiled = compiled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from profiles.device import Device
 from profiles.errors import UnsupportedError
@@ -23,6 +23,8 @@ class OpenVinoTarget:
     precisions = ("fp32", "bf16", "fp16", "int8")
     calibrators = ("minmax", "percentile")
     packages = ("openvino", "nncf")
+    programs: ClassVar[dict[str, str]] = {}
+    resources: tuple[Path, ...] = ()
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
         """Ask OpenVINO's CPU plugin."""

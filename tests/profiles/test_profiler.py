@@ -22,6 +22,8 @@ INPUTS = {"x": np.arange(4, dtype=np.float32)}
 class DiaryRunner:
     """Takes memory when it is loaded; writes down what is asked of it."""
 
+    timed = True
+
     def __init__(self, diary, megabytes=0, fail=""):
         self.diary = diary
         self.megabytes = megabytes
@@ -210,3 +212,15 @@ def test_progress_is_passed_on(monkeypatch):
     monkeypatch.setattr("profiles.sampling._PROGRESS_SECONDS", 0.0)
     measure(lambda: DiaryRunner([]), INPUTS, QUICK, progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (40, 40)
+
+
+def test_an_emulator_is_asked_and_not_timed():
+    class Emulator(DiaryRunner):
+        timed = False
+
+    diary = []
+    profile = measure(lambda: Emulator(diary), INPUTS, QUICK)
+    assert diary == ["enter", "bind", "call", "counters", "exit"], "one inference, then its own figures"
+    assert set(profile.metrics) == {"arena"}, "nothing that this machine's clock or memory says"
+    assert profile.stable and [row.name for row in profile.layers] == ["conv1"]
+    assert Profile.from_dict(profile.as_dict()) == profile

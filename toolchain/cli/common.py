@@ -55,7 +55,7 @@ def read_project(args: argparse.Namespace) -> Project:
         project = load_project(path, overlay=changes)
         if project.devices or not args.device:
             return select(project, args)
-        return load_project(path, overlay={**changes, "device": devices(args, args.precision or "fp32")})
+        return load_project(path, overlay={**changes, "device": devices(args, args.precision)})
     if not args.device:
         raise ConfigError(
             "a model without a project needs a device",
@@ -63,7 +63,7 @@ def read_project(args: argparse.Namespace) -> Project:
             next_step="add for example --device local-cpu",
         )
     data = {**changes, "model": {"source": args.model, **changes.get("model", {})}}
-    precision = args.precision or ("int8" if is_quantized_file(args.model) else "fp32")
+    precision = args.precision or ("int8" if is_quantized_file(args.model) else None)
     return project_from_dict({**data, "device": devices(args, precision)})
 
 
@@ -84,10 +84,10 @@ def is_quantized_file(model: str) -> bool:
     return False
 
 
-def devices(args: argparse.Namespace, precision: str) -> list[dict[str, str]]:
+def devices(args: argparse.Namespace, precision: str | None) -> list[dict[str, str]]:
     """One ``[[device]]`` per ``--device``, for a project that has none."""
-    target = {"target": args.target} if args.target else {}
-    return [{"profile": name, "precision": precision, **target} for name in args.device]
+    given = {"target": args.target, "precision": precision}
+    return [{"profile": name, **{key: value for key, value in given.items() if value}} for name in args.device]
 
 
 def overlay(args: argparse.Namespace) -> dict[str, Any]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
 from profiles import device as device_profiles
 from profiles.errors import ConfigError
 from profiles.suggest import did_you_mean
-from targets.registry import target_names
+from targets.registry import TARGETS, load_target, target_names
+from targets.serial_address import SERIAL, parse_serial
 from toolchain.project.common import Frozen, SafeName, as_problem, problem
 from toolchain.project.overrides import apply_overrides, flattened
 from toolchain.project.sections import Budget, Calibrator
@@ -38,9 +39,15 @@ def _check_target(name: str) -> str:
 
 
 def _check_via(text: str) -> str:
+    if text.startswith(SERIAL):
+        try:
+            parse_serial(text)
+        except ConfigError as error:
+            raise as_problem(error) from error
+        return text
     match = _VIA.fullmatch(text)
     if match is None or not 1 <= int(match.group(1) or 22) <= 65535:
-        allowed = "ssh://HOST, ssh://USER@HOST or ssh://USER@HOST:PORT (keys, no passwords)"
+        allowed = "ssh://HOST, ssh://USER@HOST or ssh://USER@HOST:PORT (keys, no passwords), serial:///dev/PORT"
         raise problem("is not an address of a device", seen=repr(text), allowed=allowed)
     return text
 
@@ -83,8 +90,9 @@ class DeviceTable(Frozen):
     target: Annotated[str, AfterValidator(_check_target)] | None = Field(
         default=None, description="The engine; see: edgewright targets. Default: the best of the profile."
     )
-    precision: Precisions = Field(
-        default=("fp32",), description="Number format, or a list of them: one bundle for each."
+    precision: Precisions | None = Field(
+        default=None,
+        description="Number format, or a list of them: one bundle for each. Default: fp32, or what the engine has.",
     )
     name: Annotated[SafeName, AfterValidator(_check_not_reserved)] | None = Field(
         default=None,
@@ -95,7 +103,8 @@ class DeviceTable(Frozen):
         description='"threads", and numbers of the device profile, such as cpu.clock = "1.2 GHz".',
     )
     via: Annotated[str, AfterValidator(_check_via)] | None = Field(
-        default=None, description="Where the device answers: ssh://user@host:port. Default: this machine."
+        default=None,
+        description="Where the device answers: ssh://user@host:port or serial:///dev/PORT. Default: this machine.",
     )
     budget: Budget = Field(default_factory=Budget, description="Limits for this device, in place of those of [budget].")
     calibrator: Calibrator | None = Field(default=None, description="In place of that of [quantize].")
@@ -111,9 +120,17 @@ class DeviceTable(Frozen):
         return self
 
     @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """Those asked for; the first one of the engine where none is."""
+        if self.precision is not None:
+            return self.precision
+        name = self.target or next((t for t in device_profiles.load_device(self.profile).targets if t in TARGETS), "")
+        return cast("tuple[Precision, ...]", load_target(name).precisions[:1] if name else ("fp32",))
+
+    @property
     def named_by_precision(self) -> bool:
         """Whether the given name alone would be shared by several entries."""
-        return len(self.precision) > 1
+        return len(self.precisions) > 1
 
 
 class DeviceEntry(Frozen):
@@ -125,7 +142,7 @@ class DeviceEntry(Frozen):
         precision: one of ``fp32``, ``bf16``, ``fp16``, ``int8``.
         threads: for the engine; None leaves it to the target.
         overrides: dotted profile keys to values.
-        via: ``ssh://...`` or None for this machine.
+        via: ``ssh://...``, ``serial://...`` or None for this machine.
         budget: the project's and the device's own, merged; SI base units.
         calibrator: the device's own, else the project's.
     """
@@ -151,11 +168,11 @@ def expand_devices(tables: Sequence[DeviceTable], budget: Budget, calibrator: Ca
     Raises:
         PydanticCustomError: two entries end up with one name.
     """
-    shared = Counter(table.profile for table in tables if table.name is None for _ in table.precision)
+    shared = Counter(table.profile for table in tables if table.name is None for _ in table.precisions)
     entries: list[DeviceEntry] = []
     owners: dict[str, int] = {}
     for index, table in enumerate(tables):
-        for precision in table.precision:
+        for precision in table.precisions:
             name = _entry_name(table, precision, shared[table.profile] > 1)
             _check_unique(name, index, owners)
             entries.append(_entry(table, name, precision, budget, calibrator))

@@ -21,6 +21,7 @@ from targets.golden import Golden, largest_error, load_golden, save_golden, sqnr
 from targets.measure import run_bundle
 from targets.registry import load_target, tool_versions
 from toolchain import __version__
+from toolchain.cache.keys import folder_digest
 from toolchain.steps.data import stack, unstack
 from toolchain.steps.figures import canonical_outputs
 
@@ -66,6 +67,7 @@ class BundleJob:
             "calibration": self.calibration,
             "facts": self.facts,
             "tools": tool_versions(target),
+            "resources": [folder_digest(folder) for folder in target.resources],
         }
 
 

@@ -9,18 +9,21 @@ from pathlib import Path
 from profiles.device import Device
 from profiles.errors import ConfigError, UnsupportedError
 from profiles.machine import describe, snapshot
-from profiles.measurement import Metric, as_stand_in
+from profiles.measurement import Metric, as_simulated, as_stand_in
 from profiles.profiler import Profile
 from profiles.sampling import Settings
 from targets.artifact import PROFILE, load_artifact, write_json
 from targets.base import ExportedModel, Scheme, SupportReport
-from targets.measure import profile_bundle, state_is_device, verify_bundle
+from targets.measure import APART, profile_bundle, state_is_device, verify_bundle
 from targets.registry import default_target, load_target, require_packages
 from toolchain.progress import Progress
 from toolchain.project.device_section import DeviceEntry
 from toolchain.project.models import Project
 from toolchain.steps.bundle import BundleJob
 from toolchain.steps.source import ModelSource
+
+#: What executes a bundle here when its device is not a machine like this one.
+SIMULATORS = {"qemu": "QEMU", "serial": "QEMU", "rtl": "RTL simulation"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +92,8 @@ class Plan:
 
     def as_run(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
         """Figures obtained by running the bundle on this machine, marked as stand-ins where it is not the device."""
+        if self.device.reach in APART:
+            return {name: as_simulated(metric, SIMULATORS[self.device.reach]) for name, metric in metrics.items()}
         state = snapshot()
         if state_is_device(self.device.as_dict(), state):
             return dict(metrics)

@@ -1,7 +1,10 @@
 """What is decided before anything long is started, and what is refused."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from profiles.device import load_device
 
 from profiles.errors import ConfigError, EdgewrightError, UnsupportedError
 from profiles.measurement import Kind, Metric, unavailable
@@ -114,11 +117,14 @@ def test_missing_packages_are_told_before_the_work(plans, monkeypatch):
 
 def test_figures_are_marked_by_where_they_were_obtained(plans):
     here, there = plans({"profile": "local-cpu"}, {"profile": "raspberry-pi-5", "target": "onnxruntime"})
+    board = dataclasses.replace(here, device=load_device("cortex-m55-an547"))
     metrics = {"sqnr": Metric(40.0, "dB", Kind.MEASURED, "golden"), "accuracy": unavailable("accuracy", "no data")}
     assert here.as_run(metrics) == metrics
     marked = there.as_run(metrics)
     assert marked["sqnr"].kind is Kind.STAND_IN and "not on the device" in marked["sqnr"].method
     assert marked["accuracy"] == metrics["accuracy"]
+    emulated = board.as_run(metrics)
+    assert emulated["sqnr"].kind is Kind.SIMULATED and "executed by QEMU" in emulated["sqnr"].method
 
 
 def test_reasons_against_a_model_are_listed_up_to_three():

@@ -12,9 +12,8 @@ from toolchain.cli.parser import count, seconds
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options."""
     parser.add_argument("bundle", type=Path, help="a bundle folder")
-    parser.add_argument(
-        "--via", default="local", metavar="local|ssh://user@host:port", help="where to run (default: local)"
-    )
+    where = "local|ssh://user@host:port|serial:///dev/PORT"
+    parser.add_argument("--via", default="local", metavar=where, help="where to run (default: local)")
     parser.add_argument("--python", default="", metavar="PATH", help="Python on the other machine (default: python3)")
     parser.add_argument("--runs", type=count, metavar="N", help="timed inferences (default: by time)")
     parser.add_argument(
