@@ -6,15 +6,16 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from profiles.errors import EdgewrightError, MissingToolError, ToolCrashError, error_from_dict
-from targets.processes import KilledAfter, Leash, Tail, close, kill
+from targets.processes import Conversation, KilledAfter, Leash, Tail, close, kill
 
 Event = dict[str, Any]
 
@@ -111,6 +112,62 @@ def converse(
     return final
 
 
+#: A shell that waits for a program, and ends it with the signal whose name comes on file 3, or with KILL when the
+#: other end of that file, which we hold, is closed. File 4 becomes the program's standard input, which a shell takes
+#: away from its background jobs.
+_KEEPER = """
+exec 4<&0
+"$@" <&4 4<&- 3<&- &
+child=$!
+exec 4<&- </dev/null >/dev/null
+{ read -r name <&3; kill -s "${name:-KILL}" $child; read -r name <&3; kill -s KILL $child; } 2>/dev/null &
+keeper=$!
+wait $child
+status=$?
+kill -s KILL $keeper
+exit $status
+"""
+
+
+@contextlib.contextmanager
+def spawn(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, leash: Leash | None = None
+) -> Iterator[Conversation]:
+    """A program to talk to over its standard input and output, for as long as the context lasts.
+
+    It never outlives us, not even when we are killed, and need not watch its standard input for that.
+
+    Args:
+        argv: the command line.
+        env: variables to add.
+        leash: ends the program when it is cut.
+
+    Raises:
+        MissingToolError: it is not installed.
+    """
+    if shutil.which(argv[0]) is None:
+        raise _missing(argv[0], "it is not installed, or is no program")
+    theirs, ours = os.pipe()
+    try:
+        process = _start(
+            ["/bin/sh", "-c", f"exec 3</dev/fd/{theirs}\n{_KEEPER}", "sh", *argv], env, subprocess.PIPE, (theirs,)
+        )
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    try:
+        with (leash or Leash()).held(process):
+            yield Conversation(process, ours)
+    finally:
+        kill(process)
+        os.close(ours)
+        process.wait()
+        close(process.stdin)
+        close(process.stdout)
+
+
 def _reported(event: Event, stderr: str) -> EdgewrightError:
     """The error that a worker reported; what it printed shows with ``--debug``."""
     error = error_from_dict(event)
@@ -119,7 +176,9 @@ def _reported(event: Event, stderr: str) -> EdgewrightError:
     return error
 
 
-def _start(argv: Sequence[str], env: Mapping[str, str] | None, stdin: int) -> subprocess.Popen[bytes]:
+def _start(
+    argv: Sequence[str], env: Mapping[str, str] | None, stdin: int, inherited: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, so that whatever it starts can be ended with it.
 
     Raises:
@@ -128,13 +187,16 @@ def _start(argv: Sequence[str], env: Mapping[str, str] | None, stdin: int) -> su
     pipe = subprocess.PIPE
     try:
         return subprocess.Popen(
-            list(argv), stdin=stdin, stdout=pipe, stderr=pipe, env=_environment(env), start_new_session=True
-        )
+            list(argv), stdin=stdin, stdout=pipe, stderr=pipe, env=_environment(env), start_new_session=True,
+            pass_fds=inherited,
+        )  # fmt: skip
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         installed = "it is not installed" if isinstance(error, FileNotFoundError) else "it is not a program"
-        raise MissingToolError(
-            f"wanted to run {argv[0]}", seen=installed, next_step="run: edgewright doctor"
-        ) from error
+        raise _missing(argv[0], installed) from error
+
+
+def _missing(program: str, seen: str) -> MissingToolError:
+    return MissingToolError(f"wanted to run {program}", seen=seen, next_step="run: edgewright doctor")
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:

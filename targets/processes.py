@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from typing import IO
 
@@ -97,3 +99,60 @@ class KilledAfter:
 
     def __exit__(self, *_: object) -> None:
         self.timer.cancel()
+
+
+class Conversation:
+    """Bytes to and from a program's standard input and output; no call waits longer than its time limit."""
+
+    def __init__(self, process: subprocess.Popen[bytes], keeper: int) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.process, self._keeper = process, keeper
+        self._tail = Tail(process.stderr)
+        self._in, self._out = process.stdin.fileno(), process.stdout.fileno()
+        os.set_blocking(self._in, False)
+
+    def read(self, timeout: float) -> bytes:
+        """Whatever is there, as soon as there is something; b"" when nothing came in time.
+
+        Raises:
+            EOFError: the program has ended, or has closed its output.
+        """
+        if not select.select([self._out], [], [], max(timeout, 0.0))[0]:
+            return b""
+        data = os.read(self._out, 1 << 16)
+        if not data:
+            raise EOFError
+        return data
+
+    def write(self, data: bytes, timeout: float) -> int:
+        """Write all that the program takes in time, and return how much that was.
+
+        Raises:
+            EOFError: the program has ended, or has closed its input.
+        """
+        end, done = time.monotonic() + timeout, 0
+        while done < len(data) and select.select([], [self._in], [], max(end - time.monotonic(), 0.0))[1]:
+            try:
+                done += os.write(self._in, data[done : done + select.PIPE_BUF])
+            except BrokenPipeError as error:
+                raise EOFError from error
+        return done
+
+    def hang_up(self, timeout: float) -> None:
+        """Close the program's standard input, and wait for its end."""
+        close(self.process.stdin)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout)
+
+    def ask_to_end(self, timeout: float) -> None:
+        """Send the program SIGTERM, and wait for its end; harmless when it is over."""
+        with contextlib.suppress(BrokenPipeError, subprocess.TimeoutExpired):
+            os.write(self._keeper, b"TERM\n")
+            self.process.wait(timeout)
+
+    def last_words(self) -> tuple[int, str]:
+        """Once it has ended: exit status (negative for a signal) and the last lines of standard error."""
+        status = self.process.wait(timeout=5)
+        self._tail.join()
+        return (128 - status if status > 128 else status), self._tail.text()

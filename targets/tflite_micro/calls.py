@@ -33,7 +33,8 @@ class Role(str, enum.Enum):
 class Const:
     """An array in flash.
 
-    ``values`` is one-dimensional; its dtype (int8, uint8, int16, int32, float32) is the array's C type. ``align`` in bytes.
+    ``values`` is one-dimensional; its dtype (int8, uint8, int16, int32, float32) is the array's C type.
+    ``align`` is in bytes.
     """
 
     values: Array = dataclasses.field(repr=False)
@@ -129,7 +130,7 @@ class Call:
 #: Says why an operator cannot be built ("a stride of 3"), or "" when it can. Its docstring, one sentence, is
 #: what is allowed: the user's message, and the row of the support table.
 Constraint = Callable[[Op, Graph], str]
-Lowering = Callable[[Op, Graph, Variant], Call]
+Lowering = Callable[[Op, Graph, Variant], "Call | tuple[Call, ...]"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +144,9 @@ class Rule:
 
 def one_int8(tensor: Tensor | None) -> bool:
     """Whether a tensor is int8 with one scale."""
-    return tensor is not None and tensor.dtype == "int8" and bool(tensor.quantization and tensor.quantization.per_tensor)
+    return (
+        tensor is not None and tensor.dtype == "int8" and bool(tensor.quantization and tensor.quantization.per_tensor)
+    )
 
 
 def option(op: Op, name: str, default: Any = None) -> Any:

@@ -44,7 +44,7 @@ class Tensor:
         shape: all dimensions fixed and at least 1.
         dtype: numpy name.
         quantization: None for tensors without a scale.
-        data: the values of a constant, in ``shape`` and ``dtype``; None for activations.
+        data: the values of a constant or the first value of a variable, in ``shape`` and ``dtype``; None for others.
         variable: keeps its value from one inference to the next.
     """
 
@@ -69,7 +69,7 @@ class Tensor:
     @property
     def constant(self) -> bool:
         """Whether the file holds its values."""
-        return self.data is not None
+        return self.data is not None and not self.variable
 
     @property
     def scale(self) -> float:

@@ -1,0 +1,147 @@
+"""The model as C: fills the templates of ``kernels/cortex_m/templates``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from profiles.runner import Array
+from targets.tflite_micro.calls import Arg, Call, Const, In, Out, Value
+from targets.tflite_micro.graph.ir import Tensor
+from targets.tflite_micro.kernels import TEMPLATES
+from targets.tflite_micro.program import Program, constant_key
+
+_C_TYPES = {
+    "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
+    "uint32": "uint32_t", "int64": "int64_t", "float32": "float", "bool": "uint8_t",
+}  # fmt: skip
+
+
+def write_model(program: Program, out: Path, facts: dict[str, Any] | None = None) -> list[Path]:
+    """Write ``edgewright_model.h`` and ``edgewright_model.c`` below ``out``; the same program gives the same bytes."""
+    view = _View(program)
+    written = []
+    for name in ("edgewright_model.h", "edgewright_model.c"):
+        path = out / name
+        path.write_text(template(name + ".j2").render(model=view, facts=facts or {}), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+@functools.cache
+def template(name: str) -> Any:
+    """A template of ``kernels/cortex_m/templates``; a name that it uses and nobody gives is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters["array"] = _array
+    return environment.get_template(name)
+
+
+class _View:
+    """What the templates ask for, in C's words."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.graph = program.graph
+        self._names = {constant_key(constant): f"c{i}" for i, constant in enumerate(program.constants)}
+        self.layers = [_LayerView(self, layer.call, layer.scratch) for layer in program.layers]
+
+    @property
+    def headers(self) -> list[str]:
+        """Of the kernels that are called, sorted."""
+        return sorted({Path(source).stem + ".h" for call in self.program.calls for source in call.sources[:1]})
+
+    @property
+    def constants(self) -> list[dict[str, Any]]:
+        """Arrays in flash."""
+        names = self._names
+        own = [self._constant(c.values, names[constant_key(c)], c.role.value, c.align) for c in self.program.constants]
+        tensors = [self._constant(t.data, f"t{t.index}", "weights", 4) for t in self.program.constant_tensors]
+        return [*own, *tensors]
+
+    @staticmethod
+    def _constant(values: Array | None, name: str, role: str, align: int) -> dict[str, Any]:
+        assert values is not None
+        return {
+            "name": name, "type": _C_TYPES[values.dtype.name], "size": values.size, "role": role, "align": align,
+            "values": values.reshape(-1),
+        }  # fmt: skip
+
+    @property
+    def variables(self) -> list[dict[str, Any]]:
+        """Variables with what ``init`` writes into them."""
+        return [self._variable(tensor) for tensor in self.program.variables]
+
+    def _variable(self, tensor: Tensor) -> dict[str, Any]:
+        values = np.zeros(tensor.bytes, np.uint8) if tensor.data is None else tensor.data
+        raw = np.frombuffer(values.tobytes(), np.uint8)
+        fill = int(raw[0]) if np.all(raw == raw[0]) else None
+        return {"offset": self.program.offsets[tensor.index], "bytes": tensor.bytes, "fill": fill, "raw": raw}
+
+    def io(self, keys: tuple[int, ...]) -> list[dict[str, Any]]:
+        """Inputs or outputs: offset, bytes, shape and quantization in words."""
+        return [self._io(self.graph.tensor(key)) for key in keys]
+
+    def _io(self, tensor: Tensor) -> dict[str, Any]:
+        scale = f", real = {tensor.scale!r} * (q - {tensor.zero_point})" if tensor.quantization else ""
+        shape = " x ".join(str(size) for size in tensor.shape)
+        words = f"{tensor.dtype} {shape}{scale}"
+        return {"offset": self.program.offsets[tensor.index], "bytes": tensor.bytes, "words": words}
+
+    def argument(self, arg: Arg, scratch: int) -> str:
+        """One argument of a kernel call."""
+        if not isinstance(arg, (In, Out)):
+            return f"(void *)(a + {scratch})"
+        if self.graph.tensor(arg.tensor).constant:
+            return f"t{arg.tensor}"
+        qualifier = "const void *" if isinstance(arg, In) else "void *"
+        return f"({qualifier})(a + {self.program.offsets[arg.tensor]})"
+
+    def value(self, value: Value) -> str:
+        """One member of a params struct."""
+        if isinstance(value, Const):
+            return self._names[constant_key(value)]
+        if isinstance(value, (tuple, list)):
+            return "{" + ", ".join(str(int(item)) for item in value) + "}"
+        if value is None:
+            return "NULL"
+        if isinstance(value, (float, np.floating)):
+            return float(value).hex() + "f"
+        return _integer(int(value))
+
+
+class _LayerView:
+    """One kernel call in C's words."""
+
+    def __init__(self, view: _View, call: Call, scratch: int) -> None:
+        self.function, self.op = call.function, call.op
+        self.name = call.name.replace("*/", "* /").replace("\n", " ").encode("ascii", "replace").decode()
+        self.members = [(name, view.value(value)) for name, value in call.params.items()]
+        self.arguments = [view.argument(arg, scratch) for arg in call.args]
+
+
+def _integer(value: int) -> str:
+    """A C integer literal; the smallest int has no literal of its own."""
+    return "(-2147483647 - 1)" if value == -(1 << 31) else str(value)
+
+
+def _array(values: Array, width: int = 100) -> Iterator[str]:
+    """Lines of an initialiser."""
+    floats = np.issubdtype(values.dtype, np.floating)
+    words = [float(v).hex() + "f" for v in values] if floats else [_integer(v) for v in values.tolist()]
+    line = ""
+    for word in words:
+        if len(line) + len(word) > width:
+            yield line
+            line = ""
+        line += word + ", "
+    if line:
+        yield line

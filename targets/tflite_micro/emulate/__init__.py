@@ -1,0 +1,1 @@
+"""Run firmware, in an emulator or on a board, talk to it, and count what it executes."""

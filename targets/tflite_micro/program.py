@@ -1,0 +1,83 @@
+"""A graph with every decision taken: kernel calls in order, and where each tensor lives."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from targets.tflite_micro.calls import Call, Const, In, Out, Variant
+from targets.tflite_micro.graph.ir import Graph, Tensor
+from targets.tflite_micro.plan.problem import Problem
+from targets.tflite_micro.plan.result import Plan
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One call as it is emitted.
+
+    Attributes:
+        call: the kernel call.
+        scratch: offset of its scratch in the arena.
+    """
+
+    call: Call
+    scratch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """Everything that the templates need.
+
+    Attributes:
+        graph: simplified.
+        variant: that weights are packed for.
+        layers: in order of execution.
+        offsets: tensor key to its place in the arena, for every activation and variable.
+        arena: bytes.
+        problem, plan: what the planner was asked, and its answer.
+    """
+
+    graph: Graph
+    variant: Variant
+    layers: tuple[Layer, ...]
+    offsets: Mapping[int, int]
+    arena: int
+    problem: Problem
+    plan: Plan
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls in order of execution."""
+        return tuple(layer.call for layer in self.layers)
+
+    @property
+    def constants(self) -> tuple[Const, ...]:
+        """Arrays in flash that params structs point to; equal ones appear once, in order of first use."""
+        found: dict[tuple[str, bytes], Const] = {}
+        for call in self.calls:
+            for value in call.params.values():
+                if isinstance(value, Const):
+                    found.setdefault(constant_key(value), value)
+        return tuple(found.values())
+
+    @property
+    def constant_tensors(self) -> tuple[Tensor, ...]:
+        """Constants of the graph that kernels take as arguments."""
+        keys = {arg.tensor for call in self.calls for arg in call.args if isinstance(arg, (In, Out))}
+        return tuple(self.graph.tensor(key) for key in sorted(keys) if self.graph.tensor(key).constant)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of all constants that go into flash, beside the kernels' small parameter structs."""
+        tensors = sum(tensor.bytes for tensor in self.constant_tensors)
+        return tensors + sum(constant.values.nbytes for constant in self.constants)
+
+    @property
+    def variables(self) -> tuple[Tensor, ...]:
+        """Tensors that keep their values between inferences."""
+        return tuple(t for t in self.graph.tensors.values() if t.variable and t.index in self.offsets)
+
+
+def constant_key(constant: Const) -> tuple[str, bytes]:
+    """Equal for arrays that may share one place in flash."""
+    return (f"{constant.role.value} {constant.values.dtype} {constant.align}", constant.values.tobytes())

@@ -1,0 +1,73 @@
+"""What will happen to a model on a microcontroller, before anything is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from profiles.device import Device
+from profiles.errors import EdgewrightError
+from profiles.units import format_quantity
+from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
+from targets.tflite_micro.build import make_program
+from targets.tflite_micro.device import CODE_ESTIMATE, RAM_ESTIMATE, largest, variant_of
+from targets.tflite_micro.graph.ir import Graph, Tensor
+from targets.tflite_micro.graph.load import load_graph
+from targets.tflite_micro.imagine import as_if_quantized
+from targets.tflite_micro.ops.registry import obstacle
+from targets.tflite_micro.program import Program
+
+
+def report(target: str, model: ExportedModel, device: Device, precision: str) -> SupportReport:
+    """Operators one by one; then whether constants, code and arena fit."""
+    if model.tflite is None:
+        problem = "no TFLite file of the model: start from torch or from a .tflite"
+        return SupportReport(target, device.name, precision, problems=(problem,))
+    graph = as_if_quantized(load_graph(model.tflite))
+    rows = tuple(_row(graph, number) for number in range(len(graph.ops)))
+    if any(row.verdict is Verdict.UNSUPPORTED for row in rows):
+        return SupportReport(target, device.name, precision, rows, weights_bytes=_constant_bytes(graph))
+    try:
+        program = make_program(graph, variant_of(device.cpu.features))
+    except EdgewrightError as error:
+        return SupportReport(target, device.name, precision, rows, problems=(str(error),))
+    said, problems = fits(program, device)
+    return SupportReport(target, device.name, precision, rows, problems, program.constant_bytes, said)
+
+
+def _row(graph: Graph, number: int) -> OpSupport:
+    op = graph.ops[number]
+    problem = obstacle(op, graph)
+    return OpSupport(graph.name_of(op), op.kind, Verdict.UNSUPPORTED if problem else Verdict.NATIVE, problem)
+
+
+def _constant_bytes(graph: Graph) -> int:
+    return sum(tensor.bytes for tensor in graph.tensors.values() if tensor.constant)
+
+
+def fits(program: Program, device: Device) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Sentences on what fits, and sentences on what does not, with the largest tensors by name."""
+    constants = [tensor for tensor in program.graph.tensors.values() if tensor.constant]
+    activations = [program.graph.tensor(key) for key in program.offsets]
+    flash = _judge(
+        f"constants of {_bytes(program.constant_bytes)} and about {_bytes(CODE_ESTIMATE)} of code",
+        program.constant_bytes + CODE_ESTIMATE, device, "flash", constants,
+    )  # fmt: skip
+    ram = _judge(
+        f"an arena of {_bytes(program.arena)} and about {_bytes(RAM_ESTIMATE)} of stack and buffers",
+        program.arena + RAM_ESTIMATE, device, "ram", activations,
+    )  # fmt: skip
+    verdicts = (flash, ram)
+    return tuple(text for text, ok in verdicts if ok), tuple(text for text, ok in verdicts if not ok)
+
+
+def _judge(what: str, need: float, device: Device, kind: str, tensors: Sequence[Tensor]) -> tuple[str, bool]:
+    have = largest(device, kind)
+    if need <= have:
+        return f"{what} fit into {_bytes(have)} of {kind}", True
+    biggest = sorted(tensors, key=lambda tensor: -tensor.bytes)[:3]
+    names = ", ".join(f"'{t.name}' ({' x '.join(map(str, t.shape))}, {_bytes(t.bytes)})" for t in biggest)
+    return f"{what} do not fit into {_bytes(have)} of {kind}; the largest tensors: {names}", False
+
+
+def _bytes(value: float) -> str:
+    return format_quantity(float(value), "B")
