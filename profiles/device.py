@@ -110,6 +110,22 @@ class Device:
         """Plain data, for JSON."""
         return dataclasses.asdict(self)
 
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Device:
+        """The inverse of :meth:`as_dict`, also after a journey through JSON."""
+        identity, power = dict(data["identity"]), dict(data["power"])
+        return cls(
+            **{
+                **data,
+                "targets": tuple(data["targets"]),
+                "formats": tuple(data["formats"]),
+                "cpu": Cpu(**{**data["cpu"], "features": tuple(data["cpu"]["features"])}),
+                "memories": tuple(Memory(**memory) for memory in data["memories"]),
+                "identity": Identity(**{**identity, "model_contains": tuple(identity["model_contains"])}),
+                "power": Power(**{**power, "rails": tuple(power["rails"])}),
+            }
+        )
+
 
 def device_names(folder: Path = DEVICES_DIR) -> list[str]:
     """Names of all device profiles, sorted."""

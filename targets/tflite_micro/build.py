@@ -1,15 +1,16 @@
-"""From a graph to a program: kernel calls in order, and a place in the arena for every tensor."""
+"""From a graph to a program: kernel calls in order, fused where that saves memory, and a place for every tensor."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
-from targets.tflite_micro.calls import Call, In, Out, Variant
+from targets.tflite_micro.calls import Arg, Call, In, Out, Variant
 from targets.tflite_micro.graph.alias import aliases
 from targets.tflite_micro.graph.ir import Graph
 from targets.tflite_micro.ops.registry import lower
+from targets.tflite_micro.plan.flow import buffers_of, problem_of
 from targets.tflite_micro.plan.planner import plan
-from targets.tflite_micro.plan.problem import Buffer, Problem, Step
 from targets.tflite_micro.program import Layer, Program
 
 
@@ -20,10 +21,13 @@ def make_program(graph: Graph, variant: Variant) -> Program:
         UnsupportedError: an operator cannot be built.
     """
     roots = aliases(graph)
-    calls = lower(graph, variant)
-    problem = memory_problem(graph, calls, roots)
+    calls = tuple(_by_roots(call, roots) for call in lower(graph, variant))
+    rooted = dataclasses.replace(
+        graph, inputs=_renamed(graph.inputs, roots), outputs=_renamed(graph.outputs, roots)
+    )
+    problem = problem_of(calls, buffers_of(rooted, calls))
     found = plan(problem)
-    layers = tuple(Layer(calls[index], found.scratch_offsets.get(index, 0)) for index in found.order)
+    layers = tuple(Layer((calls[index],), found.scratch_offsets.get(index, 0)) for index in found.order)
     offsets = {
         key: found.offsets[roots.get(key, key)]
         for key, tensor in graph.tensors.items()
@@ -32,23 +36,15 @@ def make_program(graph: Graph, variant: Variant) -> Program:
     return Program(graph, variant, layers, offsets, max(found.arena, 16), problem, found)
 
 
-def memory_problem(graph: Graph, calls: Sequence[Call], roots: Mapping[int, int]) -> Problem:
-    """What the planner is asked; tensors that share memory by definition are one buffer, named by their root."""
-    steps = tuple(_step(graph, call, roots) for call in calls)
-    inputs, outputs = ({roots.get(key, key) for key in keys} for keys in (graph.inputs, graph.outputs))
-    used = {key for step in steps for key in step.touches} | inputs | outputs
-    return Problem(tuple(_buffer(graph, key, inputs, outputs) for key in sorted(used)), steps)
+def _renamed(keys: Sequence[int], roots: Mapping[int, int]) -> tuple[int, ...]:
+    return tuple(roots.get(key, key) for key in keys)
 
 
-def _buffer(graph: Graph, key: int, inputs: set[int], outputs: set[int]) -> Buffer:
-    tensor = graph.tensor(key)
-    return Buffer(key, tensor.bytes, key in inputs, key in outputs, tensor.variable)
+def _by_roots(call: Call, roots: Mapping[int, int]) -> Call:
+    """The call with tensors that share memory by definition named by their root."""
 
-
-def _step(graph: Graph, call: Call, roots: Mapping[int, int]) -> Step:
-    def buffers(kind: type[In] | type[Out]) -> tuple[int, ...]:
-        keys = (arg.tensor for arg in call.args if isinstance(arg, kind))
-        return tuple(dict.fromkeys(roots.get(key, key) for key in keys if not graph.tensor(key).constant))
+    def renamed(arg: Arg) -> Arg:
+        return dataclasses.replace(arg, tensor=roots.get(arg.tensor, arg.tensor)) if isinstance(arg, (In, Out)) else arg
 
     overlap = {roots.get(key, key): distance for key, distance in call.overlap.items()}
-    return Step(call.name, buffers(In), buffers(Out), call.scratch, overlap)
+    return dataclasses.replace(call, args=tuple(renamed(arg) for arg in call.args), overlap=overlap)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import shutil
 from pathlib import Path
 from typing import Any
 
 from profiles.device import Device
-from profiles.errors import UnsupportedError
+from profiles.errors import EdgewrightError, UnsupportedError
 from targets.base import Compiled, ExportedModel, TensorSpec
 from targets.files import write_bytes, write_json
 from targets.registry import program_version
@@ -28,7 +27,7 @@ from targets.tflite_micro.program import Program
 from targets.tflite_micro.support import fits
 from targets.tflite_micro.tflm_kit import write_kit
 
-ELF, EMULATOR = "firmware.elf", "emulator.elf"
+EMULATOR = "emulator.elf"
 
 
 def write_bundle(model: ExportedModel, device: Device, out: Path) -> Compiled:
@@ -43,23 +42,35 @@ def write_bundle(model: ExportedModel, device: Device, out: Path) -> Compiled:
     program = make_program(dataclasses.replace(graph, name=model.name), variant_of(device.cpu.features))
     _refuse_too_large(program, device)
     facts = {"sha256": hashlib.sha256(model.tflite.read_bytes()).hexdigest(), "mcpu": device.parameters["mcpu"]}
+    write_bytes(out / "model.tflite", model.tflite.read_bytes())
     write_library(program, out / "library", facts)
     built = _link(program, device, out, "firmware")
+    for path in (built.elf, built.bin, built.hex, built.map):
+        write_bytes(out / path.name, path.read_bytes())
     emulated = emulated_device(device)
     if emulated != device:
-        shutil.copyfile(_link(program, emulated, out, "emulator").elf, out / EMULATOR)
+        write_bytes(out / EMULATOR, _link(program, emulated, out, "emulator").elf.read_bytes())
     _write_plan(program, out)
     found = sizes(built.elf)
     write_json(out / "map.json", map_summary(built.map))
-    kit = write_kit(model.tflite, out / "tflm", model.name)
     options = {
         "digest": built.digest, "stack": built.stack, "arena": program.arena, "sizes": found,
         "lower_bound": program.plan.lower_bound, "emulator": "" if emulated == device else emulated.name,
-        "compiler": program_version("arm-none-eabi-gcc"), "tflm": dict(kit),
-        "layers": [{"name": call.name, "op": call.op, "macs": call.macs} for call in program.calls],
+        "compiler": program_version("arm-none-eabi-gcc"), "tflm": _kit(model, out / "tflm"),
+        "channel_last": list(model.tflite_channel_last), "variables": len(program.variables),
+        "layers": [{"name": layer.name, "op": layer.op, "macs": layer.macs} for layer in program.layers],
     }  # fmt: skip
     inputs, outputs = _specs(model, graph)
     return Compiled(("firmware.bin",), inputs, outputs, options)
+
+
+def _kit(model: ExportedModel, out: Path) -> dict[str, Any]:
+    """The kit for TFLM, or the reason why there is none: the bundle does not depend on it."""
+    assert model.tflite is not None
+    try:
+        return dict(write_kit(model.tflite, out, model.name))
+    except EdgewrightError as error:
+        return {"unavailable": str(error)}
 
 
 def _refuse_too_large(program: Program, device: Device) -> None:
@@ -69,18 +80,11 @@ def _refuse_too_large(program: Program, device: Device) -> None:
 
 
 def _link(program: Program, device: Device, out: Path, name: str) -> Firmware:
-    """Link for one board; ``elf``, ``bin``, ``hex`` and ``map`` go to ``out``, the objects nowhere."""
-    work, library = out / f".{name}", out / "library"
-    work.mkdir()
+    """Link for one board, with the files that the library has."""
+    work, library = out / ".work" / name, out / "library"
+    work.mkdir(parents=True)
     sources = [library / "edgewright_model.c", *sources_of(program)]
-    built = link(sources, [library, INCLUDE], device, work)
-    if name == "firmware":
-        moved = {part: out / f"firmware.{part}" for part in ("elf", "bin", "hex", "map")}
-        for part, path in moved.items():
-            write_bytes(path, getattr(built, part).read_bytes())
-        shutil.rmtree(work)
-        return dataclasses.replace(built, **moved)
-    return built
+    return link(sources, [library, INCLUDE], device, work)
 
 
 def _write_plan(program: Program, out: Path) -> None:

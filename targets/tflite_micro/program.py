@@ -9,19 +9,37 @@ from targets.tflite_micro.calls import Call, Const, In, Out, Variant
 from targets.tflite_micro.graph.ir import Graph, Tensor
 from targets.tflite_micro.plan.problem import Problem
 from targets.tflite_micro.plan.result import Plan
+from targets.tflite_micro.plan.strips import Group
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """One call as it is emitted.
+    """One function of the emitted C: a call, or several that run together row by row.
 
     Attributes:
-        call: the kernel call.
-        scratch: offset of its scratch in the arena.
+        calls: the kernel calls; those of a group in the order of its stages.
+        scratch: offset in the arena of the scratch of the call, or of all of the group's.
+        group: how the rows go through the calls; None for a single call.
     """
 
-    call: Call
+    calls: tuple[Call, ...]
     scratch: int
+    group: Group | None = None
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        return self.group.name if self.group else self.calls[0].name
+
+    @property
+    def op(self) -> str:
+        """For tables: ``CONV_2D + ADD``."""
+        return " + ".join(call.op for call in self.calls)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+        return sum(call.macs for call in self.calls)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +66,7 @@ class Program:
     @property
     def calls(self) -> tuple[Call, ...]:
         """The calls in order of execution."""
-        return tuple(layer.call for layer in self.layers)
+        return tuple(call for layer in self.layers for call in layer.calls)
 
     @property
     def constants(self) -> tuple[Const, ...]:

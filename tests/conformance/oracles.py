@@ -3,6 +3,7 @@
 - ONNX Runtime: the QDQ graph with all graph optimisations off, where Q/DQ pairs surround float kernels.
 - OpenVINO: the FakeQuantize graph with low-precision transformations off, so that it runs in float.
 - LiteRT: the reference kernels, which are the TFLite quantization specification in code.
+- Cortex-M: the same reference kernels on the file that was compiled; the firmware must agree bit for bit.
 
 The distance is given in steps of the output: its scale where it is quantized, else its largest
 magnitude over 255.
@@ -62,10 +63,20 @@ def _litert(quantized: ExportedModel, compiled: Compiled, folder: Path, samples:
     return [reference.run(sample) for sample in samples], {outer.name: inner.scale or 0.0 for outer, inner in pairs}
 
 
+def _tflite_micro(quantized: ExportedModel, compiled: Compiled, folder: Path, samples: Samples) -> Answer:
+    from targets.reference import TfliteReference
+
+    assert quantized.tflite is not None
+    reference = TfliteReference(quantized.tflite, quantized.tflite_channel_last)
+    pairs = zip(quantized.outputs, compiled.outputs, strict=True)
+    return [reference.run(sample) for sample in samples], {outer.name: inner.scale or 0.0 for outer, inner in pairs}
+
+
 _ORACLES: dict[str, Callable[[ExportedModel, Compiled, Path, Samples], Answer]] = {
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
     "litert": _litert,
+    "tflite_micro": _tflite_micro,
 }
 
 

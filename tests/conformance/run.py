@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from conformance.boards import board_of
 from conformance.expected import load_expected
 from conformance.matrix import Cell, judge
 from conformance.subjects import Subjects
@@ -30,5 +31,5 @@ class Matrix:
         if key not in self.cells:
             limits = self._expected.limits(case, target)
             folder = self._root / case / f"{target}-{precision}"
-            self.cells[key] = judge(Cell(*key), self.subjects.get(case), self._device, folder, limits)
+            self.cells[key] = judge(Cell(*key), self.subjects.get(case), board_of(target, self._device), folder, limits)
         return self.cells[key]

@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 
 if __name__ == "__main__":
+    from conformance.boards import board_of
     from conformance.matrix import columns
     from conformance.subjects import make_subject
     from profiles.device import load_device
@@ -40,7 +41,8 @@ if __name__ == "__main__":
         bundle = out / f"{target}-{precision}"
         bundle.mkdir()
         model = subject.models[load_target(target).formats[0]]
-        build_bundle(BundleJob(model, target, device, Scheme(precision), calibration, {}), bundle)
+        board = board_of(target, device)
+        build_bundle(BundleJob(model, target, board, Scheme(precision), calibration, {}), bundle)
 """
 
 

@@ -298,3 +298,9 @@ def test_whatever_is_written_gives_a_device_or_a_clear_error(changes):
         assert error.wanted.startswith("x.toml"), "the error should name the file"
     else:
         assert isinstance(device, Device)
+
+
+@pytest.mark.parametrize("name", device_names())
+def test_a_profile_survives_a_journey_through_json(name):
+    device = load_device(name)
+    assert Device.from_plain(json.loads(json.dumps(device.as_dict()))) == device

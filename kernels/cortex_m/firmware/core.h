@@ -14,10 +14,7 @@
 #define EW_NVIC_ICPR(n) EW_REG(0xE000E280u + 4u * ((n) / 32u))
 #define EW_VTOR EW_REG(0xE000ED08u)
 #define EW_CCR EW_REG(0xE000ED14u)
-#define EW_CFSR EW_REG(0xE000ED28u)
-#define EW_HFSR EW_REG(0xE000ED2Cu)
-#define EW_MMFAR EW_REG(0xE000ED34u)
-#define EW_BFAR EW_REG(0xE000ED38u)
+#define EW_CFSR EW_REG(0xE000ED28u) /* then HFSR, DFSR, MMFAR, BFAR */
 #define EW_CPACR EW_REG(0xE000ED88u)
 
 #define EW_BIT(n) (1u << ((n) % 32u))

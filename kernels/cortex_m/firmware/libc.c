@@ -1,5 +1,5 @@
 /* memcpy, memmove and memset, as small as they can be and still move words: 16 bytes at a time, on cores with vectors one
- * vector. All of them take any alignment.
+ * vector. All of them take any alignment. In assembly, because compilers make four times as many instructions of it.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -40,31 +40,60 @@ void *memset(void *to, int value, size_t bytes) {
 
 #else
 
-typedef struct __attribute__((packed, may_alias)) {
-    uint32_t a, b, c, d;
-} block_t;
-
+/* Upwards; what lies above is never written before it is read. */
 static void *copy(void *to, const void *from, size_t bytes) {
-    uint8_t *target = to;
-    const uint8_t *source = from;
-    for (; bytes >= sizeof(block_t); bytes -= sizeof(block_t)) {
-        block_t block = *(const block_t *)source;
-        *(block_t *)target = block;
-        target += sizeof(block_t);
-        source += sizeof(block_t);
-    }
-    for (; bytes > 0; bytes--) *target++ = *source++;
+    void *target = to;
+    uint32_t a = (uint32_t)to | (uint32_t)from, b;
+    __asm volatile(
+        "   subs %2, #16\n"
+        "   blo 4f\n"
+        "   lsls %3, %3, #30\n"
+        "   bne 2f\n"
+        "1: ldmia %1!, {r4-r7}\n" /* both aligned */
+        "   subs %2, #16\n"
+        "   stmia %0!, {r4-r7}\n"
+        "   bhs 1b\n"
+        "   b 4f\n"
+        "2: mov r5, #2\n"
+        "3: ldr %3, [%1], #4\n"
+        "   ldr %4, [%1], #4\n"
+        "   subs r5, #1\n"
+        "   str %3, [%0], #4\n"
+        "   str %4, [%0], #4\n"
+        "   bne 3b\n"
+        "   subs %2, #16\n"
+        "   bhs 2b\n"
+        "4: adds %2, #16\n"
+        "   beq 6f\n"
+        "5: ldrb %3, [%1], #1\n"
+        "   subs %2, #1\n"
+        "   strb %3, [%0], #1\n"
+        "   bne 5b\n"
+        "6:\n"
+        : "+l"(target), "+l"(from), "+l"(bytes), "+l"(a), "=&r"(b)
+        :
+        : "r4", "r5", "r6", "r7", "cc", "memory");
     return to;
 }
 
 void *memset(void *to, int value, size_t bytes) {
-    uint8_t *target = to;
-    uint32_t word = (uint8_t)value * 0x01010101u;
-    for (; bytes >= sizeof(block_t); bytes -= sizeof(block_t)) {
-        *(block_t *)target = (block_t){word, word, word, word};
-        target += sizeof(block_t);
-    }
-    for (; bytes > 0; bytes--) *target++ = (uint8_t)value;
+    void *target = to;
+    __asm volatile(
+        "   subs %1, #8\n"
+        "   blo 2f\n"
+        "1: str %2, [%0], #4\n"
+        "   subs %1, #8\n"
+        "   str %2, [%0], #4\n"
+        "   bhs 1b\n"
+        "2: adds %1, #8\n"
+        "   beq 4f\n"
+        "3: strb %2, [%0], #1\n"
+        "   subs %1, #1\n"
+        "   bne 3b\n"
+        "4:\n"
+        : "+l"(target), "+l"(bytes)
+        : "l"((uint8_t)value * 0x01010101u)
+        : "cc", "memory");
     return to;
 }
 

@@ -9,13 +9,14 @@
  * right is refused before it is read. What is not a frame is skipped; a peer that lost count sends zeros until
  * whatever was waiting for a payload has had it, and goes on with an INFO of a new tag.
  *
- *     INFO    ->  u32: protocol version, tick rate in Hz, arena bytes, stack bytes, layers, digest of the build (2 words),
+ *     INFO    ->  u32: protocol version, tick rate in Hz, bytes of arena and stack, layers, digest of the build (2 words),
  *                 inputs, outputs; then the bytes of each input, of each output
  *     INIT    ->  ticks of edgewright_model_init u32
  *     RUN     inputs  ->  ticks u32, outputs
  *     LAYERS  inputs  ->  ticks of each layer u32
  *     STACK   ->  u32: the most that was ever used of the stack, in bytes
- *     FAULT   (unasked)  ->  u32: exception number, CFSR, HFSR, MMFAR, BFAR, pc, lr, sp
+ *     FAULT   (unasked)  ->  u32: exception number, sp, CFSR, HFSR, DFSR, MMFAR, BFAR; r0-r3, r12, lr, pc, psr as the core
+ *                 stacked them, where sp was in the stack
  */
 #include "core.h"
 #include "edgewright_model.h"
@@ -25,195 +26,165 @@
 enum { VERSION = 1, PAINT = 0x57455745 };
 enum { INFO = 1, INIT, RUN, LAYERS, STACK };
 enum { BAD_CRC = 0xE0, BAD_LENGTH, BAD_COMMAND, FAULT };
+enum { INPUTS = EDGEWRIGHT_MODEL_INPUTS, OUTPUTS = EDGEWRIGHT_MODEL_OUTPUTS };
 
-/* The digest of the build: two symbols whose addresses, as the linker was told, are its words. */
-extern const char ew_digest_0[], ew_digest_1[];
+/* Numbers that the linker was told, as addresses of symbols: the size of the stack, the digest of the build. */
+extern const char ew_stack_bytes[], ew_digest_0[], ew_digest_1[];
 
 /* Not cleared at reset: edgewright_model_init writes what must have a value. */
 static edgewright_model_t model __attribute__((section(".noinit.arena")));
-static uint16_t crc;
+static uint32_t crc;
 
-static void crc_add(uint8_t byte) {
-    uint32_t x = (uint32_t)(crc >> 8) ^ byte;
+static void crc_add(uint32_t byte) {
+    uint32_t x = (crc >> 8) ^ byte;
     x ^= x >> 4;
-    crc = (uint16_t)(((uint32_t)crc << 8) ^ (x << 12) ^ (x << 5) ^ x);
+    crc = (uint16_t)((crc << 8) ^ (x << 12) ^ (x << 5) ^ x);
 }
 
-static uint8_t get(void) {
-    uint8_t byte = ew_port_getc();
-    crc_add(byte);
-    return byte;
-}
-
-static uint32_t get32(void) {
-    uint32_t value = 0;
-    for (int i = 0; i < 32; i += 8) value |= (uint32_t)get() << i;
-    return value;
+static void get(void *data, int32_t bytes) {
+    for (uint8_t *to = data; bytes > 0; bytes--) {
+        uint8_t byte = ew_port_getc();
+        crc_add(byte);
+        *to++ = byte;
+    }
 }
 
 static void put(const void *data, int32_t bytes) {
-    for (const uint8_t *byte = data; bytes > 0; bytes--, byte++) {
-        crc_add(*byte);
-        ew_port_putc(*byte);
+    for (const uint8_t *from = data; bytes > 0; bytes--) {
+        uint8_t byte = *from++;
+        crc_add(byte);
+        ew_port_putc(byte);
     }
 }
 
 static void put32(uint32_t value) { put(&value, 4); }
 
-static void begin(uint8_t code, uint8_t tag, int32_t length) {
+typedef struct __attribute__((packed)) {
+    uint8_t code, tag;
+    uint32_t length;
+} header_t;
+
+static void begin(uint32_t code, uint32_t tag, uint32_t length) {
+    header_t header = {(uint8_t)code, (uint8_t)tag, length};
     ew_port_putc('E');
     ew_port_putc('W');
     crc = 0xFFFF;
-    put(&code, 1);
-    put(&tag, 1);
-    put32((uint32_t)length);
+    put(&header, sizeof header);
 }
 
 static void end(void) {
-    uint16_t sum = crc;
+    uint32_t sum = crc; /* which sending changes */
     put(&sum, 2);
 }
 
-static void fail(uint8_t code, uint8_t tag) {
-    begin(code, tag, 0);
-    end();
-}
-
-static int32_t total(const int32_t *sizes, int32_t count) {
+static uint32_t total(const int32_t *sizes, int32_t count) {
     int32_t sum = 0;
-    for (int32_t i = 0; i < count; i++) sum += sizes[i];
-    return sum;
+    while (count > 0) sum += sizes[--count];
+    return (uint32_t)sum;
 }
 
-static void read_inputs(void) {
-    for (int32_t i = 0; i < EDGEWRIGHT_MODEL_INPUTS; i++) {
-        uint8_t *to = edgewright_model_input(&model, i);
-        for (int32_t n = edgewright_model_input_size[i]; n > 0; n--) *to++ = get();
-    }
-}
-
-static void info(uint8_t tag) {
-    begin(INFO, tag, 4 * (9 + EDGEWRIGHT_MODEL_INPUTS + EDGEWRIGHT_MODEL_OUTPUTS));
-    put32(VERSION);
-    put32(ew_port_tick_hz());
-    put32(EDGEWRIGHT_MODEL_ARENA_SIZE);
-    put32((uint32_t)ew_stack_top - (uint32_t)ew_stack_low);
-    put32(EDGEWRIGHT_MODEL_LAYERS);
-    put32((uint32_t)ew_digest_0);
-    put32((uint32_t)ew_digest_1);
-    put32(EDGEWRIGHT_MODEL_INPUTS);
-    put32(EDGEWRIGHT_MODEL_OUTPUTS);
-    put(edgewright_model_input_size, 4 * EDGEWRIGHT_MODEL_INPUTS);
-    put(edgewright_model_output_size, 4 * EDGEWRIGHT_MODEL_OUTPUTS);
+/* The ticks of one call of `work`, between two marks. */
+static uint32_t timed(void (*work)(edgewright_model_t *, int32_t), int32_t argument) {
+    uint32_t start = ew_port_ticks();
+    ew_mark();
+    work(&model, argument);
+    ew_mark();
+    return ew_port_ticks() - start;
 }
 
 void ew_mark(void) { __asm volatile("" ::: "memory"); }
 
-static void init(uint8_t tag) {
-    uint32_t start = ew_port_ticks();
-    ew_mark();
-    edgewright_model_init(&model);
-    ew_mark();
-    uint32_t ticks = ew_port_ticks() - start;
-    begin(INIT, tag, 4);
-    put32(ticks);
+static void init(edgewright_model_t *m, int32_t unused) {
+    (void)unused;
+    edgewright_model_init(m);
 }
 
-static void run(uint8_t tag) {
-    uint32_t start = ew_port_ticks();
-    ew_mark();
-    edgewright_model_run(&model);
-    ew_mark();
-    uint32_t ticks = ew_port_ticks() - start;
-    begin(RUN, tag, 4 + total(edgewright_model_output_size, EDGEWRIGHT_MODEL_OUTPUTS));
-    put32(ticks);
-    for (int32_t i = 0; i < EDGEWRIGHT_MODEL_OUTPUTS; i++)
-        put(edgewright_model_output(&model, i), edgewright_model_output_size[i]);
+static void run(edgewright_model_t *m, int32_t unused) {
+    (void)unused;
+    edgewright_model_run(m);
 }
 
-static void layers(uint8_t tag) {
-    begin(LAYERS, tag, 4 * EDGEWRIGHT_MODEL_LAYERS);
-    for (int32_t i = 0; i < EDGEWRIGHT_MODEL_LAYERS; i++) {
-        uint32_t start = ew_port_ticks();
-        ew_mark();
-        edgewright_model_run_layer(&model, i);
-        ew_mark();
-        put32(ew_port_ticks() - start);
-    }
+static void info(void) {
+    static const uint32_t words[9] = {
+        VERSION, EW_PORT_TICK_HZ, EDGEWRIGHT_MODEL_ARENA_SIZE, (uint32_t)ew_stack_bytes, EDGEWRIGHT_MODEL_LAYERS,
+        (uint32_t)ew_digest_0, (uint32_t)ew_digest_1, INPUTS, OUTPUTS,
+    };
+    put(words, sizeof words);
+    put(edgewright_model_input_size, 4 * INPUTS);
+    put(edgewright_model_output_size, 4 * OUTPUTS);
 }
 
 /* The stack is painted from its low end up to where it is now; what lost its paint was used. */
 static void paint(void) {
-    uint32_t *here = __builtin_frame_address(0);
-    for (volatile uint32_t *word = ew_stack_low; word < here - 16; word++) *word = PAINT;
+    for (uint32_t *word = ew_stack_low; word < (uint32_t *)__builtin_frame_address(0) - 16; word++)
+        *(volatile uint32_t *)word = PAINT;
 }
 
-static void stack(uint8_t tag) {
+static uint32_t stack_used(void) {
     const volatile uint32_t *word = ew_stack_low;
     while (word < ew_stack_top && *word == PAINT) word++;
-    begin(STACK, tag, 4);
-    put32((uint32_t)ew_stack_top - (uint32_t)word);
+    return (uint32_t)ew_stack_top - (uint32_t)word;
 }
 
-static void answer(uint8_t code, uint8_t tag) {
-    switch (code) {
-        case INFO: info(tag); break;
-        case INIT: init(tag); break;
-        case RUN: run(tag); break;
-        case LAYERS: layers(tag); break;
-        default: stack(tag); break;
+static void answer(uint32_t code, uint32_t tag) {
+    uint32_t ticks = code == RUN ? timed(run, 0) : code == INIT ? timed(init, 0) : stack_used();
+    uint32_t length = 4;
+    if (code == INFO) length = 4 * (9 + INPUTS + OUTPUTS);
+    if (code == RUN) length += total(edgewright_model_output_size, OUTPUTS);
+    if (code == LAYERS) length = 4 * EDGEWRIGHT_MODEL_LAYERS;
+    begin(code, tag, length);
+    if (code == INFO) {
+        info();
+    } else if (code == LAYERS) {
+        for (int32_t i = 0; i < EDGEWRIGHT_MODEL_LAYERS; i++) put32(timed(edgewright_model_run_layer, i));
+    } else {
+        put32(ticks);
+        for (int32_t i = 0; i < OUTPUTS && code == RUN; i++)
+            put(edgewright_model_output(&model, i), edgewright_model_output_size[i]);
     }
+}
+
+/* Waits for a request, and answers it. */
+static void serve(void) {
+    header_t header;
+    for (uint32_t last = 0; last != ('E' << 8 | 'W');) last = (uint16_t)(last << 8 | ew_port_getc());
+    crc = 0xFFFF;
+    get(&header, sizeof header);
+    int has_inputs = header.code == RUN || header.code == LAYERS;
+    uint32_t problem = 0;
+    if (header.code < INFO || header.code > STACK)
+        problem = BAD_COMMAND;
+    else if (header.length != (has_inputs ? total(edgewright_model_input_size, INPUTS) : 0))
+        problem = BAD_LENGTH;
+    else {
+        for (int32_t i = 0; i < INPUTS && has_inputs; i++)
+            get(edgewright_model_input(&model, i), edgewright_model_input_size[i]);
+        uint32_t wanted = crc, seen = 0;
+        get(&seen, 2);
+        if (seen != wanted) problem = BAD_CRC;
+    }
+    if (problem)
+        begin(problem, header.tag, 0);
+    else
+        answer(header.code, header.tag);
     end();
 }
 
-static void command(void) {
-    uint8_t before = 0, now = 0;
-    while (before != 'E' || now != 'W') {
-        before = now;
-        now = ew_port_getc();
-    }
-    crc = 0xFFFF;
-    uint8_t code = get(), tag = get();
-    uint32_t length = get32();
-    if (code < INFO || code > STACK) {
-        fail(BAD_COMMAND, tag);
-        return;
-    }
-    int has_inputs = code == RUN || code == LAYERS;
-    if (length != (has_inputs ? (uint32_t)total(edgewright_model_input_size, EDGEWRIGHT_MODEL_INPUTS) : 0)) {
-        fail(BAD_LENGTH, tag);
-        return;
-    }
-    if (has_inputs) read_inputs();
-    uint16_t wanted = crc;
-    uint16_t seen = ew_port_getc();
-    seen |= (uint16_t)(ew_port_getc() << 8);
-    if (seen == wanted)
-        answer(code, tag);
-    else
-        fail(BAD_CRC, tag);
-}
-
 void ew_main(void) {
+    ew_mark();
     paint();
     ew_port_init();
-    ew_mark();
-    edgewright_model_init(&model);
-    ew_mark();
-    for (;;) command();
+    timed(init, 0);
+    for (;;) serve();
 }
 
 void ew_fault(const uint32_t *frame, uint32_t exception) {
-    begin(FAULT, 0, 32);
-    put32(exception);
-    put32(EW_CFSR);
-    put32(EW_HFSR);
-    put32(EW_MMFAR);
-    put32(EW_BFAR);
     int readable = frame >= ew_stack_low && frame + 8 <= ew_stack_top;
-    put32(readable ? frame[6] : 0);
-    put32(readable ? frame[5] : 0);
+    begin(FAULT, 0, 4 * (readable ? 15 : 7));
+    put32(exception);
     put32((uint32_t)frame);
+    for (uint32_t i = 0; i < 5; i++) put32((&EW_CFSR)[i]);
+    if (readable) put(frame, 32);
     end();
     ew_port_halt(1);
 }

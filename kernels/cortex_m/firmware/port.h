@@ -13,11 +13,9 @@ void ew_port_init(void);
 uint8_t ew_port_getc(void);
 void ew_port_putc(uint8_t byte);
 
-/* A counter that runs upwards, modulo 2^32. */
+/* A counter that runs upwards modulo 2^32, EW_PORT_TICK_HZ times a second: the core's clock, where the profile does not
+ * say otherwise. */
 uint32_t ew_port_ticks(void);
-
-/* How often it counts in a second. */
-uint32_t ew_port_tick_hz(void);
 
 /* After a fault was reported: does not return. An emulator ends with `status`. */
 void ew_port_halt(int status) __attribute__((noreturn));

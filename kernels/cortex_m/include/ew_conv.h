@@ -8,13 +8,14 @@
  * Elements outside of the image count as in_zero. The model's bias and -in_zero * sum(w[o]) are folded into
  * `bias` when the model is compiled; sums are modulo 2^32.
  *
- * A kernel works through rows: `load` takes one input row into a ring of padded rows in scratch (DSP widens it
- * to 16 bits there, once), `row` computes one output row from the ring. The whole-image functions are a loop over the
+ * A kernel works through rows: `load` takes one input row into a ring of padded rows in scratch, `row` computes one output row from the ring. The whole-image functions are a loop over the
  * two, load as late as possible, and never read an input row again after it was loaded: the output may
  * overwrite rows that are loaded (Call.overlap). Scratch is aligned to 16 bytes, its size is given by
  * targets/tflite_micro/ops, it holds nothing between calls of a whole-image function.
  *
- * `weights` are packed for one variant (targets/tflite_micro/ops): portable takes OHWI (depthwise: HWC) as in the file.
+ * `weights` are packed for one variant (targets/tflite_micro/ops). Portable takes them in the order (group, channel, kernel_w,
+ * kernel_h, in_c / groups), DSP pairs of such channels (ew_block.h), depthwise in the order (channel, kernel_w, kernel_h).
+ * DSP packs constants, too: bias and multiplier lie together in `bias`, `multiplier` is NULL, and `shift` holds steps (ew_dsp.h).
  */
 #ifndef EW_CONV_H
 #define EW_CONV_H
@@ -36,6 +37,7 @@ typedef struct {
     int16_t batch;
     int8_t in_zero, out_zero;
     int8_t act_min, act_max;
+    int8_t wide;               /* DSP: the weights ask for the wider products of ew_block.h */
 } ew_conv_t;
 
 /* CONV_2D. */
@@ -53,6 +55,8 @@ void ew_depthwise_row(const ew_depthwise_t *p, void *scratch, int32_t y, int8_t 
  * pixels are computed in order, each output pixel is written after its own and the next pixels of its block were read. */
 typedef ew_conv_t ew_pointwise_t;
 void ew_pointwise(const ew_pointwise_t *p, const int8_t *in, int8_t *out, void *scratch);
+void ew_pointwise_load(const ew_pointwise_t *p, void *scratch, int32_t y, const int8_t *row);
+void ew_pointwise_row(const ew_pointwise_t *p, void *scratch, int32_t y, int8_t *out);
 
 /* FULLY_CONNECTED: out(n, o) = clamp(requantize(bias[o] + sum w[o, i] * in[n, i]) + out_zero). One multiplier and
  * shift for all outputs when per_channel is 0. */
@@ -64,6 +68,7 @@ typedef struct {
     int32_t in_c, out_c, batch;
     int8_t per_channel;
     int8_t out_zero, act_min, act_max;
+    int8_t wide;               /* DSP, as above */
 } ew_dense_t;
 void ew_dense(const ew_dense_t *p, const int8_t *in, int8_t *out, void *scratch);
 

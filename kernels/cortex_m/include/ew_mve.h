@@ -21,6 +21,13 @@
 #if defined(EW_MVE)
 #include <arm_mve.h>
 
+/* Of functions that are assembler alone: the compiler is not to conclude anything from their bodies. */
+#if defined(__clang__)
+#define EW_MVE_NAKED __attribute__((naked, noinline, used))
+#else
+#define EW_MVE_NAKED __attribute__((naked, noipa, used))
+#endif
+
 /* ew_requantize with one multiplier and shift for all lanes. */
 EW_INLINE int32x4_t ew_mve_requantize_all(int32x4_t acc, int32_t multiplier, int32_t shift) {
     int32x4_t x = vqrdmulhq_n_s32(vshlq_r_s32(acc, ew_max(shift, 0)), multiplier);

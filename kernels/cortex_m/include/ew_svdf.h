@@ -6,7 +6,7 @@
  *
  * with multiplier_feature and multiplier_time; sums are modulo 2^32. The zero point of x times the sums of the feature weights
  * is in bias_feature. feature: four filters at a time as ew_dot4 takes them, the last four filled up with zeros. state:
- * (batch, filters, memory). Scratch: in_c rounded up to 4 bytes.
+ * (batch, filters, memory), between two calls already moved by one place, so that the last waits for the newest. Scratch: in_c rounded up to 4 bytes.
  */
 #ifndef EW_SVDF_H
 #define EW_SVDF_H

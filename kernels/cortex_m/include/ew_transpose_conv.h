@@ -11,7 +11,7 @@
  *
  * weights: for each phase of y, then of x: [o][tap of y, tap 0 being row `phase` of the kernel][tap of x, from the lowest input
  * column][c]; tap n of y is row phase + n * stride_h of the kernel. The last two axes together are padded with zeros to a
- * multiple of `EW_TRANSPOSE_CONV_RUN` bytes. `start` has the offset of each phase (stride_h * stride_w entries).
+ * multiple of `EW_TRANSPOSE_CONV_RUN` bytes; DSP: values 1 and 2 of each 4 change places. `start` has the offset of each phase (stride_h * stride_w entries).
  *
  * Scratch: 2 * (ring_h * row + EW_TRANSPOSE_CONV_RUN) bytes, aligned to 4: a ring of ring_h = ceil(kernel_h / stride_h)
  * input rows less in_zero, each with ring_left pixels of zeros before it and enough after it; row is the length of one in

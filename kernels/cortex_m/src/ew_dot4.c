@@ -1,5 +1,41 @@
 #include "ew_dot4.h"
 
+#if defined(EW_DSP)
+#include "ew_dsp.h"
+
+const int8_t *ew_dot4(const int8_t *w, const int8_t *x, int32_t n, int32_t *acc) {
+    int32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
+    for (; n > 0; n -= 4, w += 16, x += 4) {
+        uint32_t v = ew_word(x), even = ew_even_bytes(v), odd = ew_odd_bytes(v), u;
+        u = ew_word(w), a = ew_smlad(ew_even_bytes(u), even, a), a = ew_smlad(ew_odd_bytes(u), odd, a);
+        u = ew_word(w + 4), b = ew_smlad(ew_even_bytes(u), even, b), b = ew_smlad(ew_odd_bytes(u), odd, b);
+        u = ew_word(w + 8), c = ew_smlad(ew_even_bytes(u), even, c), c = ew_smlad(ew_odd_bytes(u), odd, c);
+        u = ew_word(w + 12), d = ew_smlad(ew_even_bytes(u), even, d), d = ew_smlad(ew_odd_bytes(u), odd, d);
+    }
+    acc[0] = a, acc[1] = b, acc[2] = c, acc[3] = d;
+    return w;
+}
+
+#elif defined(EW_MVE)
+#include <arm_mve.h>
+
+const int8_t *ew_dot4(const int8_t *w, const int8_t *x, int32_t n, int32_t *acc) {
+    const int8_t *w1 = w + n, *w2 = w1 + n, *w3 = w2 + n;
+    int32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
+    for (; n > 0; n -= 16, x += 16, w += 16, w1 += 16, w2 += 16, w3 += 16) {
+        mve_pred16_t some = vctp8q((uint32_t)n);
+        int8x16_t v = vldrbq_z_s8(x, some);
+        a = vmladavaq_s8(a, v, vldrbq_z_s8(w, some));
+        b = vmladavaq_s8(b, v, vldrbq_z_s8(w1, some));
+        c = vmladavaq_s8(c, v, vldrbq_z_s8(w2, some));
+        d = vmladavaq_s8(d, v, vldrbq_z_s8(w3, some));
+    }
+    acc[0] = a, acc[1] = b, acc[2] = c, acc[3] = d;
+    return w3 + (n < 0 ? n : 0);
+}
+
+#else
+
 const int8_t *ew_dot4(const int8_t *w, const int8_t *x, int32_t n, int32_t *acc) {
     const int8_t *w1 = w + n, *w2 = w1 + n, *w3 = w2 + n;
     uint32_t a = (uint32_t)acc[0], b = (uint32_t)acc[1], c = (uint32_t)acc[2], d = (uint32_t)acc[3];
@@ -13,3 +49,5 @@ const int8_t *ew_dot4(const int8_t *w, const int8_t *x, int32_t n, int32_t *acc)
     acc[0] = (int32_t)a, acc[1] = (int32_t)b, acc[2] = (int32_t)c, acc[3] = (int32_t)d;
     return w3;
 }
+
+#endif

@@ -8,11 +8,15 @@ EW_INLINE int32_t mul15(int32_t a, int32_t b) { return (a * b + (1 << 14)) >> 15
 /* x / 2^n, n in 1..30, |x| <= 2^30, rounded to nearest, ties away from zero. */
 EW_INLINE int32_t divide(int32_t x, int32_t n) { return (x + (1 << (n - 1)) + (x >> 31)) >> n; }
 
+static __attribute__((noinline)) int32_t scaled(int32_t x, int32_t multiplier, int32_t shift) {
+    return ew_requantize(x, multiplier, shift);
+}
+
 EW_INLINE int32_t saturate(int32_t x) { return ew_clamp(x, INT16_MIN, INT16_MAX); }
 
 /* e^-(n / 2^bits) in 2^-15, n in 1..2^15: a Taylor series around -1/8 for what n has below 1/4,
  * times e^-(2^i / 4) for every bit i of the rest. */
-static int32_t exp_minus(int32_t n, int32_t bits) {
+static __attribute__((noinline)) int32_t exp_minus(int32_t n, int32_t bits) {
     static const int16_t power[6] = {25520, 19875, 12055, 4435, 600, 11};
     int32_t quarter = 1 << (bits - 2);
     int32_t below = (-n & (quarter - 1)) - quarter;
@@ -36,13 +40,13 @@ static int32_t reciprocal(int32_t x) {
     return guess;
 }
 
-int32_t ew_lstm_sigmoid(int32_t x) {
+__attribute__((noinline)) int32_t ew_lstm_sigmoid(int32_t x) {
     if (x == 0) return 1 << 14;
     int32_t value = ew_min(reciprocal(exp_minus(x < 0 ? -x : x, 12)) * 2, INT16_MAX);
     return x > 0 ? value : INT16_MAX - value;
 }
 
-int32_t ew_lstm_tanh(int32_t x, int32_t bits) {
+__attribute__((noinline)) int32_t ew_lstm_tanh(int32_t x, int32_t bits) {
     if (x == 0) return 0;
     int32_t value = reciprocal(exp_minus(x < 0 ? -x : x, bits - 1)) - (1 << 13);
     value = ew_min(value * 4, INT16_MAX);
@@ -57,8 +61,8 @@ static const int8_t *gates(const ew_lstm_t *p, const int8_t *w, const int32_t *b
     w = ew_dot4(w, x, (p->in_c + EW_DOT4_GROUP - 1) & -EW_DOT4_GROUP, acc);
     w = ew_dot4(w, h, (p->units + EW_DOT4_GROUP - 1) & -EW_DOT4_GROUP, acc + 4);
     for (int32_t k = 0; k < 4; k++) {
-        int32_t from_x = saturate(ew_requantize(acc[k], p->multiplier[k], p->shift[k]));
-        gate[k] = saturate(ew_add32(from_x, ew_requantize(acc[4 + k], p->multiplier[4 + k], p->shift[4 + k])));
+        int32_t from_x = saturate(scaled(acc[k], p->multiplier[k], p->shift[k]));
+        gate[k] = saturate(ew_add32(from_x, scaled(acc[4 + k], p->multiplier[4 + k], p->shift[4 + k])));
     }
     return w;
 }
@@ -70,7 +74,7 @@ static int32_t update(const ew_lstm_t *p, int32_t cell, const int32_t *gate, int
     int32_t value = saturate(kept + added);
     if (p->cell_clip > 0) value = ew_clamp(value, -p->cell_clip, p->cell_clip);
     int32_t product = ew_lstm_sigmoid(gate[3]) * ew_lstm_tanh(value, p->cell_bits);
-    int32_t output = ew_requantize(product, p->hidden_multiplier, p->hidden_shift) + p->hidden_zero;
+    int32_t output = scaled(product, p->hidden_multiplier, p->hidden_shift) + p->hidden_zero;
     *hidden = (int8_t)ew_clamp(output, INT8_MIN, INT8_MAX);
     return value;
 }

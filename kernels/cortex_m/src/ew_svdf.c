@@ -2,11 +2,10 @@
 
 #include "ew_dot4.h"
 
-/* Forgets the oldest value of every filter, and appends the newest. */
-static void remember(const ew_svdf_t *p, const int8_t *x, int16_t *state) {
+/* Puts the newest value of every filter into its last place. */
+static void append(const ew_svdf_t *p, const int8_t *x, int16_t *state) {
     const int8_t *w = p->feature;
     int32_t filters = p->units * p->rank;
-    memmove(state, state + 1, sizeof(int16_t) * (size_t)(filters * p->memory - 1));
     for (int32_t f = 0; f < filters; f += 4) {
         int32_t acc[4];
         memcpy(acc, p->bias_feature + f, sizeof acc);
@@ -18,15 +17,28 @@ static void remember(const ew_svdf_t *p, const int8_t *x, int16_t *state) {
     }
 }
 
+/* Adds the products of one filter's values with `time` to acc, and forgets the oldest. */
+static uint32_t look_back(const int16_t *time, int16_t *state, int32_t memory, uint32_t acc) {
+    int32_t value = state[0];
+    acc += (uint32_t)(*time++ * value);
+    for (; memory > 1; memory--, state++) {
+        value = state[1];
+        acc += (uint32_t)(*time++ * value);
+        state[0] = (int16_t)value;
+    }
+    return acc;
+}
+
 void ew_svdf(const ew_svdf_t *p, const int8_t *in, int8_t *out, int16_t *state, void *scratch) {
-    int32_t window = p->rank * p->memory;
     for (int32_t b = 0; b < p->batch; b++, in += p->in_c) {
         const int16_t *time = p->time;
         memcpy(scratch, in, (size_t)p->in_c);
-        remember(p, scratch, state);
+        append(p, scratch, state);
         for (int32_t u = 0; u < p->units; u++) {
             uint32_t acc = (uint32_t)p->bias[u];
-            for (int32_t i = 0; i < window; i++) acc += (uint32_t)(*time++ * *state++);
+            for (int32_t r = 0; r < p->rank; r++, time += p->memory, state += p->memory) {
+                acc = look_back(time, state, p->memory, acc);
+            }
             int32_t value = ew_requantize((int32_t)acc, p->multiplier_time, p->shift_time) + p->out_zero;
             *out++ = (int8_t)ew_clamp(value, INT8_MIN, INT8_MAX);
         }

@@ -1,5 +1,11 @@
 #include "ew_transpose_conv.h"
 
+#if defined(EW_DSP)
+#include "ew_dsp.h"
+#elif defined(EW_MVE)
+#include <arm_mve.h>
+#endif
+
 /* One phase of one output row: which weights meet which values. */
 typedef struct {
     const int8_t *weights; /* of channel 0, of the first tap of y inside of the image */
@@ -17,12 +23,31 @@ static int32_t taps_of(int32_t kernel, int32_t stride, int32_t phase) {
 static void accumulate(const int16_t *x, int32_t next, const int8_t *w, int32_t block, int32_t count, int32_t *acc) {
     const int16_t *x1 = x + next;
     const int8_t *w1 = w + block;
+#if defined(EW_DSP)
     int32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
+    for (; count > 0; count -= 4, w += 4, w1 += 4, x += 4, x1 += 4) {
+        uint32_t v = ew_word(w), u = ew_word(w1), s = ew_word(x), t = ew_word(x1), first = ew_even_bytes(v);
+        a = ew_smlad(first, s, a), c = ew_smlad(first, t, c), first = ew_even_bytes(u);
+        b = ew_smlad(first, s, b), d = ew_smlad(first, t, d);
+        v = ew_odd_bytes(v), u = ew_odd_bytes(u), s = ew_word(x + 2), t = ew_word(x1 + 2);
+        a = ew_smlad(v, s, a), c = ew_smlad(v, t, c), b = ew_smlad(u, s, b), d = ew_smlad(u, t, d);
+    }
+#elif defined(EW_MVE)
+    int32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
+    for (; count > 0; count -= 8, w += 8, w1 += 8, x += 8, x1 += 8) {
+        mve_pred16_t some = vctp16q((uint32_t)count);
+        int16x8_t s = vldrhq_z_s16(x, some), t = vldrhq_z_s16(x1, some);
+        int16x8_t v = vldrbq_z_s16(w, some), u = vldrbq_z_s16(w1, some);
+        a = vmladavaq_s16(a, v, s), b = vmladavaq_s16(b, u, s), c = vmladavaq_s16(c, v, t), d = vmladavaq_s16(d, u, t);
+    }
+#else
+    uint32_t a = (uint32_t)acc[0], b = (uint32_t)acc[1], c = (uint32_t)acc[2], d = (uint32_t)acc[3];
     for (; count > 0; count--) {
         int32_t v = *w++, u = *w1++, s = *x++, t = *x1++;
-        a += v * s, b += u * s, c += v * t, d += u * t;
+        a += (uint32_t)(v * s), b += (uint32_t)(u * s), c += (uint32_t)(v * t), d += (uint32_t)(u * t);
     }
-    acc[0] = a, acc[1] = b, acc[2] = c, acc[3] = d;
+#endif
+    acc[0] = (int32_t)a, acc[1] = (int32_t)b, acc[2] = (int32_t)c, acc[3] = (int32_t)d;
 }
 
 static void store(const ew_transpose_conv_t *p, int32_t o, int32_t acc, int8_t *out) {

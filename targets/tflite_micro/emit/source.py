@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from profiles.runner import Array
-from targets.tflite_micro.calls import Arg, Call, Const, In, Out, Value
+from targets.tflite_micro.calls import Arg, Const, In, Out, Value
+from targets.tflite_micro.emit.rows import StageView, stages_of
 from targets.tflite_micro.graph.ir import Tensor
 from targets.tflite_micro.kernels import TEMPLATES
-from targets.tflite_micro.program import Program, constant_key
+from targets.tflite_micro.program import Layer, Program, constant_key
 
 _C_TYPES = {
     "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
@@ -52,7 +53,7 @@ class _View:
         self.program = program
         self.graph = program.graph
         self._names = {constant_key(constant): f"c{i}" for i, constant in enumerate(program.constants)}
-        self.layers = [_LayerView(self, layer.call, layer.scratch) for layer in program.layers]
+        self.layers = [_LayerView(self, layer) for layer in program.layers]
 
     @property
     def headers(self) -> list[str]:
@@ -105,6 +106,10 @@ class _View:
         qualifier = "const void *" if isinstance(arg, In) else "void *"
         return f"({qualifier})(a + {self.program.offsets[arg.tensor]})"
 
+    def members(self, params: Mapping[str, Value]) -> list[tuple[str, str]]:
+        """A params struct: names of members and their initialisers."""
+        return [(name, self.value(value)) for name, value in params.items()]
+
     def value(self, value: Value) -> str:
         """One member of a params struct."""
         if isinstance(value, Const):
@@ -119,13 +124,32 @@ class _View:
 
 
 class _LayerView:
-    """One kernel call in C's words."""
+    """One layer in C's words."""
 
-    def __init__(self, view: _View, call: Call, scratch: int) -> None:
-        self.function, self.op = call.function, call.op
-        self.name = call.name.replace("*/", "* /").replace("\n", " ").encode("ascii", "replace").decode()
-        self.members = [(name, view.value(value)) for name, value in call.params.items()]
-        self.arguments = [view.argument(arg, scratch) for arg in call.args]
+    def __init__(self, view: _View, layer: Layer) -> None:
+        self._view, self.layer = view, layer
+        self.op, self.name = layer.op, _comment(layer.name)
+        self.group = layer.group
+        call = layer.calls[0]
+        self.function = call.function
+        self.params = view.members(call.params)
+        self.arguments = [view.argument(arg, layer.scratch) for arg in call.args]
+
+    @property
+    def stages(self) -> list[StageView]:
+        """Of a group."""
+        return stages_of(self._view.program, self.layer)
+
+    @property
+    def out(self) -> str:
+        """Where row r of a group's output goes."""
+        assert self.group is not None
+        return f"a + {self._view.program.offsets[self.group.output]} + r * {self.group.stages[-1].row_bytes}"
+
+
+def _comment(text: str) -> str:
+    """Text that is safe inside a C comment."""
+    return text.replace("*/", "* /").replace("\n", " ").encode("ascii", "replace").decode()
 
 
 def _integer(value: int) -> str:

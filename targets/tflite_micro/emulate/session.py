@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from profiles.device import Device
-from profiles.errors import ConfigError, EdgewrightError, UnreachableError, VerificationError
+from profiles.errors import ConfigError, UnreachableError, VerificationError
 from targets.processes import Leash
 from targets.tflite_micro.emulate import qemu
 from targets.tflite_micro.emulate.protocol import VERSION, Code, Peer, Wire
@@ -84,7 +84,7 @@ class Session:
             VerificationError: other firmware is running.
         """
         self.name, self.timeout, self.patience = name, timeout, patience
-        self._peer = Peer(wire, name)
+        self._peer, self._lost = Peer(wire, name), False
         self.info = self._greet()
         if digest and digest != self.info.digest:
             raise VerificationError(
@@ -116,7 +116,7 @@ class Session:
 
         Raises:
             ConfigError: wrong sizes.
-            UnreachableError, VerificationError, ToolCrashError: see :meth:`Peer.ask`; the line is in step afterwards.
+            UnreachableError, VerificationError, ToolCrashError: see :meth:`Peer.ask`.
         """
         answer = self._ask(Code.RUN, self._joined(inputs), self.timeout)
         self._check(answer, 4 + sum(self.info.outputs), "RUN")
@@ -154,12 +154,13 @@ class Session:
         return b"".join(inputs)
 
     def _ask(self, code: Code, payload: bytes, timeout: float) -> bytes:
-        try:
-            return self._peer.ask(code, payload, timeout=timeout)
-        except (UnreachableError, VerificationError):
-            with contextlib.suppress(EdgewrightError):
-                self._peer.resync(sum(self.info.inputs), timeout=self.patience)
-            raise
+        """Ask; when the last question was not answered, get the line into step first."""
+        if self._lost:
+            self._peer.resync(sum(self.info.inputs), timeout=self.patience)
+        self._lost = True
+        answer = self._peer.ask(code, payload, timeout=timeout)
+        self._lost = False
+        return answer
 
     def _check(self, answer: bytes, size: int, what: str) -> None:
         if len(answer) != size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from profiles.device import Device, Memory
+from profiles.device import Device
 from profiles.errors import UnsupportedError
 from profiles.units import format_quantity
 from targets.tflite_micro.calls import Role
@@ -50,8 +50,9 @@ def _sum(sections: Iterable[Section]) -> int:
 def place(device: Device, wanted: Need) -> Mapping[str, str]:
     """Memory names by ``code``, ``constants``, ``data`` and ``arena``.
 
-    The first memory of a kind, in the profile's order, that takes both halves; otherwise each half goes into the
-    first one that takes it. Code starts where the core looks for vectors: in the first flash.
+    The first half goes into the first memory of its kind, in the profile's order, that takes it, and the second half
+    behind it if there is room, else into the first other one. Code starts where the core looks for vectors: in the
+    first flash.
 
     Raises:
         UnsupportedError: it does not fit.
@@ -63,21 +64,15 @@ def place(device: Device, wanted: Need) -> Mapping[str, str]:
 
 def _pair(device: Device, kind: str, first: int, second: int, *what: str) -> tuple[str, str]:
     memories = [m for m in device.memories if m.kind == kind and m.base is not None]
-    usable = memories[:1] if kind == "flash" else memories
-    together = _first(usable, first + second)
-    if together:
-        return together.name, together.name
-    home = _first(usable, first)
-    other = _first([m for m in memories if m is not home], second)
-    if home is None or other is None:
-        raise UnsupportedError(
-            f"{what[0]} and {what[1]} do not fit into the {kind} of {device.name}",
-            seen=f"{format_quantity(first, 'B')} and {format_quantity(second, 'B')}",
-            allowed=", ".join(f"{m.name} {format_quantity(m.size, 'B')}" for m in memories) or f"no {kind}",
-            next_step="choose a device with more memory, or a smaller model",
-        )
-    return home.name, other.name
-
-
-def _first(memories: list[Memory], size: int) -> Memory | None:
-    return next((memory for memory in memories if size <= memory.size), None)
+    for home in memories[:1] if kind == "flash" else memories:
+        if first + second <= home.size:
+            return home.name, home.name
+        other = next((m for m in memories if m is not home and second <= m.size), None)
+        if first <= home.size and other is not None:
+            return home.name, other.name
+    raise UnsupportedError(
+        f"{what[0]} and {what[1]} do not fit into the {kind} of {device.name}",
+        seen=f"{format_quantity(first, 'B')} and {format_quantity(second, 'B')}",
+        allowed=", ".join(f"{m.name} {format_quantity(m.size, 'B')}" for m in memories) or f"no {kind}",
+        next_step="choose a device with more memory, or a smaller model",
+    )

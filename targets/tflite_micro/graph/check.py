@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import Counter
 
 from targets.tflite_micro.graph.ir import Graph, Op, Tensor
+from targets.tflite_micro.graph.parameters import UNARY
 from targets.tflite_micro.graph.verify import Malformed
 
 #: Numbers of inputs and outputs: least and most of each, and the inputs that may be left out with -1.
 _MANY = 1 << 16
 _ONE_TO_ONE = (
-    "SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH",
-    "LEAKY_RELU", "ELU", "GELU", "ABS", "NEG", "EXP", "SQRT", "RSQRT", "QUANTIZE", "DEQUANTIZE", "CAST", "SHAPE",
-    "AVERAGE_POOL_2D", "MAX_POOL_2D", "READ_VARIABLE",
+    *UNARY, "SHAPE", "AVERAGE_POOL_2D", "MAX_POOL_2D", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "READ_VARIABLE", "COPY",
 )  # fmt: skip
 _TWO_TO_ONE = (
     "ADD", "SUB", "MUL", "DIV", "MINIMUM", "MAXIMUM", "SQUARED_DIFFERENCE", "PRELU", "PAD", "MIRROR_PAD", "MEAN", "SUM",
     "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "TRANSPOSE", "EXPAND_DIMS", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR",
+    "TILE", "BROADCAST_TO", "GATHER", "REVERSE_V2",
 )  # fmt: skip
 _ARITY: dict[str, tuple[int, int, int, int, frozenset[int]]] = {
     **dict.fromkeys(_ONE_TO_ONE, (1, 1, 1, 1, frozenset())),
@@ -30,6 +30,8 @@ _ARITY: dict[str, tuple[int, int, int, int, frozenset[int]]] = {
     "UNPACK": (1, 1, 1, _MANY, frozenset()),
     "SPLIT": (2, 2, 1, _MANY, frozenset()),
     "SPLIT_V": (3, 3, 1, _MANY, frozenset()),
+    "SPACE_TO_BATCH_ND": (3, 3, 1, 1, frozenset()),
+    "BATCH_TO_SPACE_ND": (3, 3, 1, 1, frozenset()),
     "PADV2": (3, 3, 1, 1, frozenset()),
     "SLICE": (3, 3, 1, 1, frozenset()),
     "STRIDED_SLICE": (4, 4, 1, 1, frozenset()),
@@ -39,7 +41,10 @@ _ARITY: dict[str, tuple[int, int, int, int, frozenset[int]]] = {
     "ASSIGN_VARIABLE": (2, 2, 0, 0, frozenset()),
     "CALL_ONCE": (0, 0, 0, 0, frozenset()),
 }
-_FIRST = ("CONV_2D", "DEPTHWISE_CONV_2D", "RESHAPE", "SQUEEZE", "UNPACK", "SPLIT_V", "SLICE", "STRIDED_SLICE")
+_FIRST = (
+    "CONV_2D", "DEPTHWISE_CONV_2D", "RESHAPE", "SQUEEZE", "UNPACK", "SPLIT_V", "SLICE", "STRIDED_SLICE",
+    "SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND",
+)  # fmt: skip
 #: Operators whose output has the type of these inputs (indices); "*" is all of them.
 _SAME_TYPE: dict[str, tuple[int, ...] | str] = {
     **dict.fromkeys(set(_ONE_TO_ONE) - {"QUANTIZE", "DEQUANTIZE", "CAST", "SHAPE", "READ_VARIABLE"}, (0,)),

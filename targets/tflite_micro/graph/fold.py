@@ -43,7 +43,9 @@ def fold(graph: Graph) -> Graph:
         for out, value in zip(outs, values, strict=True):
             work.tensors[out.index] = _constant(op, out, value)  # type: ignore[index]
             room -= out.bytes
-    return dataclasses.replace(work, ops=tuple(kept))
+    work = dataclasses.replace(work, ops=tuple(kept))
+    shapes.check(work)  # operators may have got the constants that say what they do
+    return work
 
 
 def _constant(op: Op, out: Tensor, value: Array) -> Tensor:

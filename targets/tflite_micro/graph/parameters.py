@@ -8,6 +8,12 @@ from targets.tflite_micro.graph.verify import Malformed
 Shape = tuple[int, ...]
 #: Kernel sizes, strides, dilations and paddings stay below this, so that C's int32_t holds every position.
 LARGEST = 1 << 15
+#: Operators with one input and an output of the same shape.
+UNARY = (
+    "SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH",
+    "LEAKY_RELU", "ELU", "GELU", "ABS", "NEG", "SIGN", "EXP", "LOG", "SQRT", "RSQRT", "SQUARE", "SIN", "COS", "FLOOR",
+    "CEIL", "ROUND", "L2_NORMALIZATION", "LOGICAL_NOT", "ZEROS_LIKE", "QUANTIZE", "DEQUANTIZE", "CAST",
+)  # fmt: skip
 
 
 class Unchecked(Exception):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from targets.tflite_micro.graph import shapes_layout, shapes_math, shapes_window
+from targets.tflite_micro.graph import shapes_blocks, shapes_layout, shapes_math, shapes_window
 from targets.tflite_micro.graph.ir import Graph, Op
 from targets.tflite_micro.graph.parameters import Shape, Unchecked
 from targets.tflite_micro.graph.verify import Malformed
@@ -18,6 +18,7 @@ INFER: Mapping[str, Callable[[Op, Graph], list[Shape]]] = {
     **shapes_window.INFER,
     **shapes_math.INFER,
     **shapes_layout.INFER,
+    **shapes_blocks.INFER,
 }
 
 

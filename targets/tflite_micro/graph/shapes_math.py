@@ -5,13 +5,8 @@ from __future__ import annotations
 import math
 
 from targets.tflite_micro.graph.ir import Graph, Op
-from targets.tflite_micro.graph.parameters import Shape, axis, data, ints, positive
+from targets.tflite_micro.graph.parameters import UNARY, Shape, axis, data, ints, positive
 from targets.tflite_micro.graph.verify import Malformed
-
-_UNARY = (
-    "SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH",
-    "LEAKY_RELU", "ELU", "GELU", "ABS", "NEG", "EXP", "SQRT", "RSQRT", "QUANTIZE", "DEQUANTIZE", "CAST",
-)  # fmt: skip
 
 
 def unary(op: Op, graph: Graph) -> list[Shape]:
@@ -118,7 +113,7 @@ def _broadcast(op: Op, first: Shape, second: Shape) -> Shape:
 
 
 INFER = {
-    **dict.fromkeys(_UNARY, unary),
+    **dict.fromkeys(UNARY, unary),
     **dict.fromkeys(["ADD", "SUB", "MUL", "DIV", "MINIMUM", "MAXIMUM", "SQUARED_DIFFERENCE"], binary),
     **dict.fromkeys(["MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"], reduce),
     "PRELU": prelu,

@@ -116,7 +116,9 @@ def _variables(graph: Graph, handles: Mapping[int, str], first: Mapping[str, Arr
         if known is None:
             made[name] = _variable(value, name, max(graph.tensors) + 1 + len(made), first.get(name))
         elif (known.shape, known.dtype, known.quantization) != (value.shape, value.dtype, value.quantization):
-            raise _refusal(f"resource '{name}' as {value.dtype} {value.shape}", f"{known.dtype} {known.shape} throughout")
+            raise _refusal(
+                f"resource '{name}' as {value.dtype} {value.shape}", f"{known.dtype} {known.shape} throughout"
+            )
     return made
 
 

@@ -42,10 +42,10 @@ def verify(data: bytes) -> None:
         raise Malformed(f"the file identifier is {data[4:8]!r}, not b'TFL3'")
     if len(data) >= 1 << 31:
         raise Malformed("the file has 2 GiB or more")
-    _Walk(data).table(struct.unpack_from("<I", data)[0], "Model")
+    Walk(data).table(struct.unpack_from("<I", data)[0], "Model")
 
 
-class _Walk:
+class Walk:
     """A walk with a limit on the number of tables and on the bytes of all vectors together.
 
     Only a file in which many tables share one vector has more vector bytes than bytes.
@@ -87,11 +87,13 @@ class _Walk:
         """Number of items of a vector that fits."""
         count = self._number("<I", at, kind)
         self.bytes -= item * count
-        if at + 4 + item * count > len(self.data) or self.bytes < 0:
-            raise Malformed(f"a vector of {count} items in a {kind} table does not fit into the file")
+        if at + 4 + item * count > len(self.data):
+            raise Malformed(f"a vector of {count} items in table {kind} does not fit into the file")
+        if self.bytes < 0:
+            raise Malformed("the file has longer vectors than it has room for")
         return count
 
     def _number(self, kind_of: str, at: int, kind: str) -> int:
         if not 0 <= at <= len(self.data) - struct.calcsize(kind_of):
-            raise Malformed(f"an offset of a {kind} table leads to byte {at} of {len(self.data)}")
+            raise Malformed(f"an offset of table {kind} leads to byte {at} of {len(self.data)}")
         return int(struct.unpack_from(kind_of, self.data, at)[0])

@@ -6,7 +6,7 @@ import numpy as np
 
 from targets.tflite_micro.calls import Call, Rule, Variant, option
 from targets.tflite_micro.graph.ir import Graph, Op, Tensor
-from targets.tflite_micro.ops.moves import alone, blank, constant, known, move
+from targets.tflite_micro.ops.moves import alone, blank, constant, few_axes, known, move
 
 
 def same_scales(op: Op, graph: Graph) -> str:
@@ -115,6 +115,6 @@ def lower_broadcast(op: Op, graph: Graph, variant: Variant) -> Call:
 RULES = (
     Rule("CONCATENATION", (same_scales, no_activation, fitting_shapes), lower_concatenation),
     Rule("PACK", (same_scales, packed_shapes), lower_pack),
-    Rule("TILE", (repeated_shape,), lower_tile),
-    Rule("BROADCAST_TO", (broadcast_shape,), lower_broadcast),
+    Rule("TILE", (repeated_shape, few_axes(lower_tile)), lower_tile),
+    Rule("BROADCAST_TO", (broadcast_shape, few_axes(lower_broadcast)), lower_broadcast),
 )

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from profiles.runner import Array
-from targets.tflite_micro.calls import Call, Const, In, Out, Role
-from targets.tflite_micro.graph.ir import ITEM_BYTES, Graph, Op, Tensor
+from targets.tflite_micro.calls import Call, Const, Constraint, In, Lowering, Out, Role, Value
+from targets.tflite_micro.graph.ir import Graph, Op, Tensor
 
 #: EW_COPY_AXES of ew_copy.h.
 MAX_AXES = 6
@@ -31,7 +31,7 @@ def move(source: Tensor, read: Array, target: Tensor, write: Array) -> Call:
     axes, run = merged(read, write)
     start, end = _offset(read), _offset(write)
     ordered = axes if _ascending(axes, run) else sorted(axes)
-    params = {
+    params: dict[str, Value] = {
         "axes": Const(np.array([n for axis in reversed(ordered) for n in axis], np.int32), Role.TABLE),
         "in_offset": start,
         "out_offset": end,
@@ -55,8 +55,7 @@ def fill(tensor: Tensor, value: int | float) -> Call:
     """The call that sets every element of a tensor."""
     item = np.array([value], tensor.dtype).tobytes()
     pattern = int.from_bytes((item * 4)[:4], "little")
-    params = {"pattern": pattern - (pattern >> 31 << 32), "bytes": tensor.bytes}
-    return Call("ew_fill", params, (Out(tensor.index),), sources=("ew_pad.c",))
+    return Call("ew_fill", {"pattern": pattern, "bytes": tensor.bytes}, (Out(tensor.index),), sources=("ew_pad.c",))
 
 
 def merged(read: Array, write: Array) -> tuple[list[Axis], int]:
@@ -106,6 +105,14 @@ def known(op: Op, graph: Graph, *positions: int) -> str:
     return ""
 
 
-def bytes_of(tensor: Tensor) -> int:
-    """Bytes of one element."""
-    return ITEM_BYTES[tensor.dtype]
+def few_axes(lower: Lowering) -> Constraint:
+    """The constraint that ``ew_copy`` can walk what a lowering makes."""
+
+    def walkable(op: Op, graph: Graph) -> str:
+        """At most 6 axes remain when those that stay neighbours are merged."""
+        made = lower(op, graph, "portable")
+        calls = made if isinstance(made, tuple) else (made,)
+        most = max(int(call.params.get("rank", 0)) for call in calls)  # type: ignore[arg-type]
+        return "" if most <= MAX_AXES else f"{most} axes"
+
+    return walkable

@@ -16,10 +16,10 @@ from targets.tflite_micro.ops.fours import pack_fours
 _BIAS = 3
 
 
-def relu_named(op: Op, graph: Graph) -> str:
-    """The activation is relu, as the integer kernel of LiteRT asks (it does not cut at zero, and neither do we)."""
+def relu_or_none(op: Op, graph: Graph) -> str:
+    """The activation is relu or none (the integer kernels of LiteRT and TFLM cut at zero in neither case)."""
     name = option(op, "fused_activation_function", "none")
-    return "" if name == "relu" else str(name)
+    return "" if name in ("relu", "none") else str(name)
 
 
 def integer_weights(op: Op, graph: Graph) -> str:
@@ -33,25 +33,19 @@ def integer_weights(op: Op, graph: Graph) -> str:
     return "" if bias is None or (bias.constant and bias.dtype == "int32") else f"a {bias.dtype} bias"
 
 
+def sizes(op: Op, graph: Graph) -> str:
+    """Batch, depth, units, rank and memory are at most 32767 each."""
+    tensors = [graph.ins(op)[0], graph.ins(op)[2], graph.outs(op)[0]]
+    largest = max(option(op, "rank"), *(max(tensor.shape) for tensor in tensors if tensor is not None))
+    return f"{largest}" if largest > 32767 else ""
+
+
 def int16_state(op: Op, graph: Graph) -> str:
     """The state is an int16 variable with one scale and zero point 0."""
     state = graph.ins(op)[4]
     if state is None or not state.variable or state.dtype != "int16" or not _symmetric(state):
         return f"{state.dtype} '{state.name}'" if state else "none"
     return ""
-
-
-def matching_sizes(op: Op, graph: Graph) -> str:
-    """Weights, bias, state and output have the sizes that follow from the input and the rank."""
-    source, feature, time, bias, state = graph.ins(op)
-    assert source is not None and feature is not None and time is not None and state is not None
-    rank, output = int(option(op, "rank", 0)), graph.outs(op)[0]
-    if rank < 1 or any(len(tensor.shape) != 2 for tensor in (source, feature, time, output)):
-        return f"rank {rank}, input {source.shape}, feature {feature.shape}, time {time.shape}"
-    filters, (batch, in_c), units = feature.shape[0], source.shape, output.shape[1]
-    sizes = (filters, feature.shape[1], time.shape[0], output.shape[0], state.elements, bias.elements if bias else units)
-    wanted = (units * rank, in_c, filters, batch, batch * filters * time.shape[1], units)
-    return "" if sizes == wanted else f"{sizes} where {wanted} belongs"
 
 
 def _symmetric(tensor: Tensor) -> bool:
@@ -91,6 +85,4 @@ def _ratio(one: Tensor, weights: Tensor, result: Tensor) -> float:
     return float(np.float32(one.scale) * np.float32(weights.scale) / np.float32(result.scale))
 
 
-RULES = (
-    Rule("SVDF", (int8_activations, relu_named, integer_weights, int16_state, matching_sizes), lower),
-)
+RULES = (Rule("SVDF", (int8_activations, relu_or_none, integer_weights, sizes, int16_state), lower),)

@@ -7,7 +7,7 @@ import numpy as np
 from profiles.runner import Array
 from targets.tflite_micro.calls import Call, Rule, Variant, option
 from targets.tflite_micro.graph.ir import Graph, Op
-from targets.tflite_micro.ops.moves import MAX_AXES, blank, constant, known, merged, move
+from targets.tflite_micro.ops.moves import blank, constant, few_axes, known, move
 
 
 def constant_permutation(op: Op, graph: Graph) -> str:
@@ -18,13 +18,6 @@ def constant_permutation(op: Op, graph: Graph) -> str:
         return known(op, graph, 1)
     axes = [int(axis) % rank if -rank <= axis < rank else -1 for axis in values.reshape(-1)]
     return "" if sorted(axes) == list(range(rank)) else f"{values.tolist()} for {rank} axes"
-
-
-def few_axes(op: Op, graph: Graph) -> str:
-    """At most 6 axes remain when those that stay neighbours are merged."""
-    source, target = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
-    count = len(merged(_permuted(op, graph), blank(target).reshape(_permuted(op, graph).shape))[0])
-    return "" if count <= MAX_AXES and source.elements == target.elements else f"{count} axes"
 
 
 def _permuted(op: Op, graph: Graph) -> Array:
@@ -86,8 +79,8 @@ def lower_blocks(op: Op, graph: Graph, variant: Variant) -> Call:
 
 
 RULES = (
-    Rule("TRANSPOSE", (constant_permutation, few_axes), lower_transpose),
-    Rule("REVERSE_V2", (constant_axes,), lower_reverse),
+    Rule("TRANSPOSE", (constant_permutation, few_axes(lower_transpose)), lower_transpose),
+    Rule("REVERSE_V2", (constant_axes, few_axes(lower_reverse)), lower_reverse),
     Rule("DEPTH_TO_SPACE", (blocks_of_images,), lower_blocks),
     Rule("SPACE_TO_DEPTH", (blocks_of_images,), lower_blocks),
 )

@@ -7,17 +7,25 @@ import numpy as np
 from profiles.runner import Array
 from targets.tflite_micro.calls import Call, Const, In, Out, Role, Rule, Scratch, Variant, one_int8, option
 from targets.tflite_micro.graph.ir import Graph, Op, Tensor
-from targets.tflite_micro.ops.common import (
-    activation_range, known_activation, out_size, quantize_multiplier, same_padding,
-)  # fmt: skip
+from targets.tflite_micro.ops.common import activation_range, known_activation, quantize_multiplier, same_padding
+
+#: The DSP variant reads weights in groups of this many: EW_TRANSPOSE_CONV_RUN of the header.
+DSP_RUN = 4
 
 
 def int8_image(op: Op, graph: Graph) -> str:
-    """The image and the output are int8 with one scale each and four axes."""
+    """The image and the output are int8 with one scale each."""
     for tensor in (graph.ins(op)[2], graph.outs(op)[0]):
-        if not one_int8(tensor) or tensor is None or len(tensor.shape) != 4:
-            return f"{tensor.dtype} {tensor.shape} in '{tensor.name}'" if tensor else "no image"
+        if not one_int8(tensor):
+            return f"{tensor.dtype} '{tensor.name}'" if tensor else "no image"
     return ""
+
+
+def sizes(op: Op, graph: Graph) -> str:
+    """Strides and the sizes of image, kernel and output are at most 32767."""
+    shapes = [tensor.shape for tensor in (*graph.ins(op)[1:3], *graph.outs(op)) if tensor is not None]
+    largest = max(option(op, "stride_h", 1), option(op, "stride_w", 1), *(max(shape) for shape in shapes))
+    return f"{largest}" if largest > 32767 else ""
 
 
 def constant_weights(op: Op, graph: Graph) -> str:
@@ -37,18 +45,6 @@ def constant_bias(op: Op, graph: Graph) -> str:
     return "" if bias is None or (bias.constant and bias.dtype == "int32") else f"{bias.dtype} '{bias.name}'"
 
 
-def matching_sizes(op: Op, graph: Graph) -> str:
-    """A convolution of the output with this kernel, stride and padding has the size of the input."""
-    weights, image, output = graph.ins(op)[1], graph.ins(op)[2], graph.outs(op)[0]
-    assert weights is not None and image is not None
-    for axis, stride in ((1, option(op, "stride_h", 1)), (2, option(op, "stride_w", 1))):
-        size = out_size(output.shape[axis], weights.shape[axis], stride, 1, option(op, "padding"))
-        if size != image.shape[axis]:
-            return f"{image.shape[axis]} where {size} belongs to an output of {output.shape[axis]}"
-    channels = (output.shape[3], image.shape[3], image.shape[0])
-    return "" if channels == (weights.shape[0], weights.shape[3], output.shape[0]) else "channels that do not match"
-
-
 def _bias(op: Op, graph: Graph) -> Tensor | None:
     return graph.ins(op)[3] if len(op.inputs) > 3 else None
 
@@ -64,7 +60,8 @@ def pack(weights: Array, stride_h: int, stride_w: int, run: int) -> tuple[Array,
     Args:
         weights: OHWI.
         stride_h, stride_w: phases along each axis.
-        run: the weights of one row of taps are padded with zeros to a multiple of this.
+        run: the weights of one row of taps are padded with zeros to a multiple of this; 4 swaps values 1 and 2
+            of each 4, as the DSP extension unpacks them.
     """
     packed, starts, place = [], [], 0
     for y in range(stride_h):
@@ -72,6 +69,8 @@ def pack(weights: Array, stride_h: int, stride_w: int, run: int) -> tuple[Array,
             part = weights[:, y::stride_h, x::stride_w][:, :, ::-1]
             flat = part.reshape(part.shape[0], part.shape[1], part.shape[2] * part.shape[3])
             flat = np.pad(flat, ((0, 0), (0, 0), (0, -flat.shape[2] % run)))
+            if run == DSP_RUN:
+                flat = flat.reshape(*flat.shape[:2], flat.shape[2] // run, run)[..., [0, 2, 1, 3]]
             starts.append(place)
             packed.append(flat.reshape(-1))
             place += flat.size
@@ -84,7 +83,7 @@ def lower(op: Op, graph: Graph, variant: Variant) -> Call:
     assert weights is not None and weights.data is not None and image is not None
     out_c, kernel_h, kernel_w, in_c = weights.shape
     strides = option(op, "stride_h", 1), option(op, "stride_w", 1)
-    run = 4 if variant == "dsp" else 1
+    run = DSP_RUN if variant == "dsp" else 1
     packed, starts = pack(weights.data, *strides, run)
     pads = [
         same_padding(output.shape[axis], kernel, stride, 1, image.shape[axis])
@@ -113,7 +112,7 @@ def lower(op: Op, graph: Graph, variant: Variant) -> Call:
 
 
 def head_start(image: tuple[int, ...], output: tuple[int, ...], stride: int, pad: int) -> int:
-    """The smallest ``address(input) - address(output)`` at which no output row overwrites an input row still to be read.
+    """The smallest ``address(input) - address(output)`` at which no output row overwrites an unread input row.
 
     Args:
         image, output: NHWC shapes of int8 tensors.
@@ -140,7 +139,7 @@ def _requantization(image: Tensor, weights: Tensor, output: Tensor) -> tuple[Con
 RULES = (
     Rule(
         "TRANSPOSE_CONV",
-        (int8_image, constant_weights, constant_bias, known_activation, matching_sizes),
+        (int8_image, sizes, constant_weights, constant_bias, known_activation),
         lower,
     ),
 )

@@ -59,10 +59,11 @@ def loads(problem: Problem, order: Sequence[int]) -> tuple[Load, ...]:
         for time in range(spans[key][0], spans[key][1] + 1):
             live[time + 1].append(key)
     saved = [0, *(saving(problem, pairs.get(index, ()), outs.get(index, 0)) for index in order), 0]
-    return tuple(_load(problem, keys, step, less) for keys, step, less in zip(live, steps, saved, strict=True))
+    return tuple(load_of(problem, keys, step, less) for keys, step, less in zip(live, steps, saved, strict=True))
 
 
-def _load(problem: Problem, keys: Sequence[int], step: Step | None, saved: int) -> Load:
+def load_of(problem: Problem, keys: Sequence[int], step: Step | None, saved: int) -> Load:
+    """Buffers that are live together with a step's scratch, when the step saves ``saved`` bytes."""
     scratch = step.scratch if step else 0
     sizes = [problem.by_key[key].size for key in keys] + ([scratch] if scratch else [])
     whole = [padded(size, unit(problem)) for size in sizes]
@@ -101,7 +102,7 @@ def _closures(problem: Problem) -> tuple[list[set[int]], list[set[int]]]:
 def _ends(problem: Problem, first: bool) -> int:
     """Bytes of what the caller fills before, or reads after all steps."""
     pinned = [b.key for b in problem.buffers if b.persistent or (b.pinned_first if first else b.pinned_last)]
-    return _load(problem, pinned, None, 0).bytes
+    return load_of(problem, pinned, None, 0).bytes
 
 
 def _inevitable(problem: Problem, users: Mapping[int, set[int]], above: set[int], below: set[int], index: int) -> int:
@@ -118,4 +119,4 @@ def _inevitable(problem: Problem, users: Mapping[int, set[int]], above: set[int]
         gone = [key for key in step.overlap if key in step.reads and not problem.by_key[key].pinned_last]
         inputs = [(problem.by_key[key].size, step.overlap[key]) for key in gone if not users[key] & below]
         saved = saving(problem, inputs, problem.by_key[step.writes[0]].size)
-    return _load(problem, sorted(live), step, saved).bytes
+    return load_of(problem, sorted(live), step, saved).bytes

@@ -29,6 +29,11 @@ class _Bounds:
     def copy(self) -> _Bounds:
         return _Bounds(self.low[:], self.high[:], self.edges[:], self.open[:])
 
+    def room(self, edge: Edge) -> int:
+        """By how much the two could be further apart."""
+        lower, upper, gap = edge
+        return self.high[upper] - self.low[lower] - gap
+
 
 def search(items: Items, upper: int, bound: int, work: int) -> tuple[Sequence[int] | None, bool]:
     """Offsets that need less than ``upper`` bytes, or None; and whether no offsets need fewer bytes.
@@ -61,11 +66,10 @@ class _Search:
                 self.best = bounds.low
                 self.limit = self.items.top(bounds.low) - 1
                 return True
-            for edge in pair:
-                child = bounds.copy()
-                child.open.remove(pair)
-                child.edges.append(edge)
-                stack.append(child)
+            bounds.open.remove(pair)
+            for edge in sorted(pair, key=bounds.room):  # the order with more room is on top of the stack
+                stack.append(bounds.copy())
+                stack[-1].edges.append(edge)
         return False
 
     def _root(self) -> _Bounds:
@@ -125,15 +129,9 @@ class _Search:
 
     @staticmethod
     def _violated(bounds: _Bounds) -> tuple[Edge, Edge] | None:
-        """The tightest pair that is not apart when every item is as low as it can be; the order with more room last."""
-        low, high = bounds.low, bounds.high
+        """The tightest pair that is not apart when every item is as low as it can be."""
+        low = bounds.low
         wrong = [pair for pair in bounds.open if not any(low[a] + gap <= low[b] for a, b, gap in pair)]
         if not wrong:
             return None
-
-        def room(edge: Edge) -> int:
-            a, b, gap = edge
-            return high[b] - low[a] - gap
-
-        tightest = min(wrong, key=lambda pair: (min(room(e) for e in pair), sum(room(e) for e in pair)))
-        return tightest if room(tightest[0]) <= room(tightest[1]) else (tightest[1], tightest[0])
+        return min(wrong, key=lambda pair: sorted(bounds.room(edge) for edge in pair))

@@ -54,7 +54,7 @@ def items_of(problem: Problem, order: Sequence[int]) -> Items:
     aligns = [problem.align] * len(keys) + [problem.scratch_align] * len(worked)
     index_of = {key: index for index, key in enumerate(keys)}
     pairs = {(index_of[a], index_of[b]): gap for _, a, b, gap in shares(problem, order, spans)}
-    rivals = _rivals(sizes, times, pairs)
+    rivals = rivals_of(sizes, times, pairs)
     mates: list[list[tuple[int, int]]] = [[] for _ in sizes]
     for (read, written), gap in pairs.items():
         mates[read].append((written, gap))
@@ -70,9 +70,10 @@ def items_of(problem: Problem, order: Sequence[int]) -> Items:
     )
 
 
-def _rivals(
+def rivals_of(
     sizes: Sequence[int], times: Sequence[Span], pairs: dict[tuple[int, int], int]
 ) -> tuple[tuple[Rival, ...], ...]:
+    """For each item those that are live with it; ``pairs`` maps (read, written) to the smallest safe distance."""
     found: list[list[Rival]] = [[] for _ in sizes]
     live: list[int] = []
     for i in sorted(range(len(sizes)), key=lambda item: times[item]):

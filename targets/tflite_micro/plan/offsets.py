@@ -17,7 +17,9 @@ from targets.tflite_micro.plan.fit import Fit, best_fit, first_fit, mate_fit, pl
 from targets.tflite_micro.plan.items import Items
 
 #: Looks at neighbours that local search may take, and pairs of items that exact search may propagate.
-LOCAL_WORK, EXACT_WORK = 400_000, 1_000_000
+LOCAL_WORK, EXACT_WORK = 600_000, 1_000_000
+#: Items up to which exact search comes first.
+SMALL = 24
 _SEED = 20_11
 
 
@@ -34,18 +36,24 @@ class Layout:
 def lay_out(items: Items, bound: int, local: int = LOCAL_WORK, exact: int = EXACT_WORK) -> Layout:
     """The best offsets found; stops as soon as ``bound`` (bytes that are needed in any case) is reached.
 
-    ``local`` and ``exact`` limit the effort of the two searches.
+    ``local`` and ``exact`` limit the effort of the two searches. Small problems take the exact one first.
     """
     best = min(_greedy(items, bound), key=lambda layout: layout.top)
-    if best.top > bound and local:
+    small = len(items) <= SMALL
+    if small:
+        best = _exact(items, best, bound, exact)
+    if not best.optimal:
         best = min(best, _improve(items, best, bound, local), key=lambda layout: layout.top)
-    if best.top > bound and exact:
-        found, proved = search(items, best.top, bound, exact)
-        if found is not None:
-            best = Layout(tuple(found), items.top(found), "exact search", proved)
-        elif proved:
-            best = dataclasses.replace(best, optimal=True)
-    return best
+    return best if small else _exact(items, best, bound, exact)
+
+
+def _exact(items: Items, best: Layout, bound: int, work: int) -> Layout:
+    if best.optimal or best.top <= bound:
+        return dataclasses.replace(best, optimal=True)
+    found, proved = search(items, best.top, bound, work)
+    if found is None:
+        return dataclasses.replace(best, optimal=proved)
+    return Layout(tuple(found), items.top(found), "exact search", proved)
 
 
 def sequences(items: Items) -> dict[str, list[int]]:

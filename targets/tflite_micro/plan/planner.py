@@ -30,6 +30,8 @@ def plan(problem: Problem, reorder: bool = True) -> Plan:
         other = lay_out(items_of(problem, found.order), own) if own < layout.top else layout
         if other.top < layout.top:
             order, layout = found.order, other
+    if not found.exact and layout.top > least:  # a bound for all orders says little here
+        return _plan(problem, order, layout, bound_of_order(problem, order), False)
     return _plan(problem, order, layout, least, True)
 
 

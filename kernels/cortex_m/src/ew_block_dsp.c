@@ -1,0 +1,401 @@
+#include "ew_block.h"
+#include "ew_dsp.h"
+
+#if defined(EW_DSP)
+
+/* Four windows times all pairs of channels. The order of the members is known to the assembly below. */
+typedef struct {
+    const uint32_t *columns; /* the windows, widened to pairs: for each pair of values four words */
+    const int8_t *weights;
+    const int32_t *bias;
+    const int8_t *shift;
+    int8_t *out;
+    int32_t out_step;
+    int32_t pairs; /* of channels */
+    int32_t zero;
+    const uint32_t *end; /* of the columns */
+    int32_t skip;        /* steps of the unrolled loop that the first turn leaves out */
+    int32_t odd, wide;
+} four_t;
+
+/* For ew_block_four only. */
+void ew_block_any(const int32_t *sums, const four_t *f);
+
+/* A pair of channels that is not quick: sums of the first channel for four windows, of the second. */
+void ew_block_any(const int32_t *sums, const four_t *f) {
+    for (int32_t i = 0; i < 8; i++) {
+        int32_t o = i / 4;
+        int32_t value = ew_dsp_finish(sums[i], f->bias[2 * o], f->bias[2 * o + 1], f->shift[o], f->zero);
+        f->out[i % 4 * f->out_step + o] = (int8_t)value;
+    }
+}
+
+#if defined(__ARM_FEATURE_DSP)
+
+/* One step: a pair of values of four windows times two channels. r0 columns, r1 weights, r4-r7 sums of the first
+ * channel, r8-r11 of both. */
+#define EW_STEP(width)           \
+    "ldr r12, [r1], #" width "\n" \
+    "ldm r0!, {r2, r3}\n"        \
+    "sxtb16 lr, r12\n"           \
+    EW_PRODUCTS
+#define EW_PRODUCTS              \
+    "smlad r4, lr, r2, r4\n"     \
+    "smlad r8, r12, r2, r8\n"    \
+    "smlad r5, lr, r3, r5\n"     \
+    "smlad r9, r12, r3, r9\n"    \
+    "ldm r0!, {r2, r3}\n"        \
+    "smlad r6, lr, r2, r6\n"     \
+    "smlad r10, r12, r2, r10\n"  \
+    "smlad r7, lr, r3, r7\n"     \
+    "smlad r11, r12, r3, r11\n"
+/* One output: r12 step, lr start, r3 multiplier. */
+#define EW_FINISH(sum)                \
+    "add r2, lr, " sum ", asr #31\n"  \
+    "smmlar " sum ", " sum ", r3, r2\n" \
+    "asr " sum ", " sum ", r12\n"     \
+    "ssat " sum ", #8, " sum ", asr #1\n"
+
+/* gcc 12 cannot keep eight sums, two addresses and four operands in the fourteen registers there are.
+ *
+ * Frame: 0 eight zeros, 32 four_t (32 columns, 36 weights, 40 bias, 44 shift, 48 out, 52 out_step, 56 pairs, 60 zero,
+ * 64 end), 68 where the products start, 72 where they go on after an odd value, 76 eight sums.
+ * Until the sums of the second channel are used, EQ says that they are the difference of both sums, NE that they are doubled.
+ */
+__attribute__((naked)) static void ew_block_four(const four_t *f __attribute__((unused))) {
+    __asm volatile(
+        ".syntax unified\n"
+        "push {r4-r11, lr}\n"
+        "sub sp, #108\n"
+        "add r12, sp, #32\n"
+        "ldm r0!, {r1-r6}\n"
+        "stm r12!, {r1-r6}\n"
+        "ldm r0, {r1-r6}\n" /* pairs, zero, end, skip, odd, wide */
+        "stm r12!, {r1-r3}\n"
+        "adr.w r7, 1f\n"
+        "movs r0, #2f-1f\n"
+        "mla r7, r0, r4, r7\n"
+        "orr r7, #1\n"
+        "str r7, [sp, #72]\n"
+        "cbz r5, 11f\n"
+        "adr.w r7, 3f\n"
+        "orr r7, #1\n"
+        "11:\n"
+        "cbz r6, 12f\n"
+        "adr.w r7, 4f\n"
+        "orr r7, #1\n"
+        "12:\n"
+        "str r7, [sp, #68]\n"
+        "movs r0, #0\n"
+        "movs r1, #0\n"
+        "strd r0, r1, [sp]\n"
+        "strd r0, r1, [sp, #8]\n"
+        "strd r0, r1, [sp, #16]\n"
+        "strd r0, r1, [sp, #24]\n"
+
+        "0:\n" /* a pair of channels */
+        "ldrd r0, r1, [sp, #32]\n"
+        "ldm sp, {r4-r11}\n"
+        "ldr pc, [sp, #68]\n"
+        "3:\n" /* the odd value, its other half zero */
+        EW_STEP("2")
+        "ldr pc, [sp, #72]\n"
+        "1:\n"
+        EW_STEP("4")
+        "2:\n"
+        EW_STEP("4") EW_STEP("4") EW_STEP("4") EW_STEP("4") EW_STEP("4") EW_STEP("4") EW_STEP("4")
+        "ldr r2, [sp, #64]\n"
+        "cmp r0, r2\n"
+        "bne 1b\n"
+        "sub r8, r8, r4\n"
+        "sub r9, r9, r5\n"
+        "sub r10, r10, r6\n"
+        "sub r11, r11, r7\n"
+
+        "5:\n" /* constants of the first channel */
+        "str r1, [sp, #36]\n"
+        "ldrd r0, r1, [sp, #40]\n"
+        "ldrsh r12, [r1], #2\n" /* both steps */
+        "and r2, r12, #0x80808080\n"
+        "cbz r2, 13f\n"
+        "b 6f\n"
+        "13:\n"
+        "ldrd r2, r3, [r0], #8\n"
+        "ldr lr, [sp, #60]\n"
+        "lsl lr, lr, r12\n"
+        "add r4, r2, r4, lsl #1\n"
+        "add r5, r2, r5, lsl #1\n"
+        "add r6, r2, r6, lsl #1\n"
+        "add r7, r2, r7, lsl #1\n"
+        EW_FINISH("r4") EW_FINISH("r5") EW_FINISH("r6") EW_FINISH("r7")
+        "ldrd r2, r3, [r0], #8\n" /* of the second */
+        "ldr lr, [sp, #60]\n"
+        "lsr r12, r12, #8\n"
+        "lsl lr, lr, r12\n"
+        "bne 7f\n"
+        "add r8, r2, r8, asr #7\n"
+        "add r9, r2, r9, asr #7\n"
+        "add r10, r2, r10, asr #7\n"
+        "add r11, r2, r11, asr #7\n"
+        "8:\n"
+        EW_FINISH("r8") EW_FINISH("r9") EW_FINISH("r10") EW_FINISH("r11")
+        "strd r0, r1, [sp, #40]\n"
+        "ldrd r0, r1, [sp, #48]\n"
+        "bfi r4, r8, #8, #8\n"
+        "bfi r5, r9, #8, #8\n"
+        "bfi r6, r10, #8, #8\n"
+        "bfi r7, r11, #8, #8\n"
+        "strh r4, [r0]\n"
+        "strh r5, [r0, r1]\n"
+        "strh r6, [r0, r1, lsl #1]\n"
+        "add r1, r1, r1, lsl #1\n"
+        "strh r7, [r0, r1]\n"
+        "9:\n"
+        "ldr r2, [sp, #56]\n"
+        "adds r0, #2\n"
+        "str r0, [sp, #48]\n"
+        "subs r2, #1\n"
+        "str r2, [sp, #56]\n"
+        "bne 0b\n"
+        "add sp, #108\n"
+        "pop {r4-r11, pc}\n"
+
+        "4:\n" /* wide products, an even number of values */
+        "ldr r12, [r1], #4\n"
+        "ldm r0!, {r2, r3}\n"
+        "sxtb16 lr, r12\n"
+        "sxtb16 r12, r12, ror #8\n"
+        EW_PRODUCTS
+        "ldr r2, [sp, #64]\n"
+        "cmp r0, r2\n"
+        "bne 4b\n"
+        "lsl r8, r8, #1\n"
+        "lsl r9, r9, #1\n"
+        "lsl r10, r10, #1\n"
+        "lsl r11, r11, #1\n"
+        "movs r2, #1\n" /* NE */
+        "b 5b\n"
+        "7:\n"
+        "add r8, r2, r8\n"
+        "add r9, r2, r9\n"
+        "add r10, r2, r10\n"
+        "add r11, r2, r11\n"
+        "b 8b\n"
+
+        "6:\n" /* not quick */
+        "bne 14f\n"
+        "asr r8, r8, #7\n"
+        "asr r9, r9, #7\n"
+        "asr r10, r10, #7\n"
+        "asr r11, r11, #7\n"
+        "14:\n"
+        "asr r8, r8, #1\n"
+        "asr r9, r9, #1\n"
+        "asr r10, r10, #1\n"
+        "asr r11, r11, #1\n"
+        "add r0, sp, #76\n"
+        "stm r0, {r4-r11}\n"
+        "add r1, sp, #32\n"
+        "bl ew_block_any\n"
+        "ldrd r0, r1, [sp, #40]\n"
+        "adds r0, #16\n"
+        "adds r1, #2\n"
+        "strd r0, r1, [sp, #40]\n"
+        "ldr r0, [sp, #48]\n"
+        "b 9b\n");
+}
+
+/* Two pairs of channels, `next` bytes apart, times `groups` times four values of one window: for each pair the sum of the
+ * first channel, and 256 times the second plus the first. */
+__attribute__((naked)) static void dot(const int8_t *x __attribute__((unused)), const int8_t *w __attribute__((unused)),
+                                       const int8_t *w1 __attribute__((unused)), int32_t groups __attribute__((unused)),
+                                       int32_t *sums __attribute__((unused))) {
+#define EW_PAIR(w, first, both)             \
+    "ldrd r10, r11, [" w "], #8\n"          \
+    "sxtb16 r12, r10\n"                     \
+    "smlad " first ", r12, r8, " first "\n" \
+    "smlad " both ", r10, r8, " both "\n"   \
+    "sxtb16 r12, r11\n"                     \
+    "smlad " first ", r12, r9, " first "\n" \
+    "smlad " both ", r11, r9, " both "\n"
+#define EW_GROUP              \
+    "ldr r9, [r0], #4\n"      \
+    "sxtb16 r8, r9\n"         \
+    "sxtb16 r9, r9, ror #8\n" \
+    EW_PAIR("r1", "r4", "r5") EW_PAIR("r2", "r6", "r7")
+    __asm volatile(
+        ".syntax unified\n"
+        "push {r4-r11, lr}\n"
+        "movs r4, #0\n"
+        "movs r5, #0\n"
+        "movs r6, #0\n"
+        "movs r7, #0\n"
+        "tst r3, #1\n"
+        "add r3, r0, r3, lsl #2\n"
+        "bne 2f\n"
+        "1:\n"
+        EW_GROUP
+        "2:\n"
+        EW_GROUP
+        "cmp r0, r3\n"
+        "bne 1b\n"
+        "ldr r0, [sp, #36]\n"
+        "stm r0, {r4-r7}\n"
+        "pop {r4-r11, pc}\n");
+}
+
+#else
+
+static void ew_block_four(const four_t *given) {
+    four_t f = *given;
+    for (; f.pairs > 0; f.pairs--, f.bias += 4, f.shift += 2, f.out += 2) {
+        int32_t sums[8] = {0};
+        int32_t odd = f.odd;
+        for (const uint32_t *x = f.columns; x != f.end; x += 4, f.weights += odd ? 2 : 4, odd = 0) {
+            uint32_t word = ew_word(f.weights), first = ew_even_bytes(word);
+            for (int32_t i = 0; i < 4; i++) {
+                sums[i] = ew_smlad(x[i], first, sums[i]);
+                sums[i + 4] = ew_smlad(x[i], f.wide ? ew_odd_bytes(word) : word, sums[i + 4]);
+            }
+        }
+        for (int32_t i = 0; i < 4 && !f.wide; i++) sums[i + 4] = (int32_t)((uint32_t)sums[i + 4] - (uint32_t)sums[i]) >> 8;
+        ew_block_any(sums, &f);
+    }
+}
+
+static void dot(const int8_t *x, const int8_t *w, const int8_t *w1, int32_t groups, int32_t *sums) {
+    memset(sums, 0, 4 * sizeof *sums);
+    for (; groups > 0; groups--, x += 4, w += 8, w1 += 8) {
+        for (int32_t i = 0; i < 4; i++) {
+            uint32_t word = ew_word((i < 2 ? w : w1) + i % 2 * 4), values = ew_word(x);
+            values = i % 2 ? ew_odd_bytes(values) : ew_even_bytes(values);
+            sums[i / 2 * 2] = ew_smlad(values, ew_even_bytes(word), sums[i / 2 * 2]);
+            sums[i / 2 * 2 + 1] = ew_smlad(values, word, sums[i / 2 * 2 + 1]);
+        }
+    }
+}
+
+#endif
+
+/* Four windows as columns of pairs, in the order of the weights. Returns the end. */
+static uint32_t *widen(const int8_t *in, int32_t step, int32_t depth, uint32_t *to) {
+    const int8_t *a = in, *b = a + step, *c = b + step, *d = c + step;
+    if (depth & 1) {
+        to[0] = (uint16_t)*a++, to[1] = (uint16_t)*b++, to[2] = (uint16_t)*c++, to[3] = (uint16_t)*d++;
+        to += 4;
+    }
+    for (const int8_t *end = a + (depth & ~3); a < end; a += 4, b += 4, c += 4, d += 4, to += 8) {
+        uint32_t p = ew_word(a), q = ew_word(b), r = ew_word(c), s = ew_word(d);
+        to[0] = ew_even_bytes(p), to[1] = ew_even_bytes(q), to[2] = ew_even_bytes(r), to[3] = ew_even_bytes(s);
+        to[4] = ew_odd_bytes(p), to[5] = ew_odd_bytes(q), to[6] = ew_odd_bytes(r), to[7] = ew_odd_bytes(s);
+    }
+    if (depth & 2) {
+        to[0] = ew_pair(a[0], a[1]), to[1] = ew_pair(b[0], b[1]), to[2] = ew_pair(c[0], c[1]), to[3] = ew_pair(d[0], d[1]);
+        to += 4;
+    }
+    return to;
+}
+
+static void finish(const ew_block_t *b, int32_t o, int32_t sum, int8_t *out) {
+    const int32_t *bias = b->shared ? b->bias + o : b->bias + 2 * o;
+    int32_t multiplier = b->shared ? *b->multiplier : bias[1];
+    out[o] = (int8_t)ew_dsp_finish(sum, *bias, multiplier, b->shift[b->shared ? 0 : o], 2 * b->out_zero + 1);
+}
+
+/* Four channels of one window; an even depth, weights aligned to 4 and not wide. The difference of the sums must not reach
+ * 2^31: 508 values at a time. */
+static void quad(const int8_t *x, const int8_t *w, int32_t depth, int32_t *sums) {
+    const int8_t *w1 = w + 2 * depth;
+    memset(sums, 0, 4 * sizeof *sums);
+    for (int32_t groups = depth / 4, now; groups > 0; groups -= now, x += 4 * now, w += 8 * now, w1 += 8 * now) {
+        int32_t part[4];
+        now = ew_min(groups, 127);
+        dot(x, w, w1, now, part);
+        for (int32_t i = 0; i < 4; i += 2) {
+            sums[i] = ew_add32(sums[i], part[i]);
+            sums[i + 1] = ew_add32(sums[i + 1], (int32_t)((uint32_t)part[i + 1] - (uint32_t)part[i]) >> 8);
+        }
+    }
+    for (int32_t i = 0; i < 4 && (depth & 2); i++) {
+        const int8_t *at = (i < 2 ? w : w1) + i % 2;
+        sums[i] = ew_add32(sums[i], x[0] * at[0] + x[1] * at[2]);
+    }
+}
+
+/* Two channels of one window, whatever the weights. */
+static void pair(const int8_t *x, const int8_t *w, int32_t depth, int32_t *sums) {
+    int32_t first = 0, second = 0;
+    if (depth & 1) first = *x * w[0], second = *x++ * w[1], w += 2;
+    for (const int8_t *end = x + (depth & ~3); x < end; x += 4, w += 8) {
+        uint32_t values = ew_word(x), even = ew_word(w), odd = ew_word(w + 4);
+        uint32_t low = ew_even_bytes(values), high = ew_odd_bytes(values);
+        first = ew_smlad(high, ew_even_bytes(odd), ew_smlad(low, ew_even_bytes(even), first));
+        second = ew_smlad(high, ew_odd_bytes(odd), ew_smlad(low, ew_odd_bytes(even), second));
+    }
+    if (depth & 2) {
+        first = ew_add32(first, x[0] * w[0] + x[1] * w[2]);
+        second = ew_add32(second, x[0] * w[1] + x[1] * w[3]);
+    }
+    sums[0] = first, sums[1] = second;
+}
+
+/* The last, odd channel of one window. */
+static int32_t last(const int8_t *x, const int8_t *w, int32_t depth) {
+    int32_t sum = 0;
+    for (; depth >= 4; depth -= 4, x += 4, w += 4) {
+        uint32_t values = ew_word(x), weights = ew_word(w);
+        sum = ew_smlad(ew_even_bytes(values), ew_even_bytes(weights), sum);
+        sum = ew_smlad(ew_odd_bytes(values), ew_odd_bytes(weights), sum);
+    }
+    for (; depth > 0; depth--) sum = ew_add32(sum, *x++ * *w++);
+    return sum;
+}
+
+/* Channels from `o` on, of one window. */
+static void one(const ew_block_t *b, const int8_t *in, int8_t *out, int32_t o) {
+    const int8_t *w = b->weights + o * b->depth;
+    int32_t sums[4], fast = !b->wide && b->depth % 2 == 0 && (uintptr_t)w % 4 == 0;
+    for (int32_t now; o < b->channels; w += now * b->depth) {
+        now = ew_min(b->channels - o, fast ? 4 : 2);
+        if (now == 4) {
+            quad(in, w, b->depth, sums);
+        } else if (now >= 2) {
+            pair(in, w, b->depth, sums), now = 2;
+        } else {
+            sums[0] = last(in, w, b->depth);
+        }
+        for (int32_t i = 0; i < now; i++) finish(b, o++, sums[i], out);
+    }
+}
+
+static void four(const ew_block_t *b, const int8_t *in, int32_t step, int8_t *out, uint32_t *columns) {
+    int32_t pairs = b->channels / 2;
+    four_t f = {columns, b->weights, b->bias, b->shift, out, b->out_step, pairs, 2 * b->out_zero + 1, NULL, 0, 0, b->wide};
+    f.end = widen(in, step, b->depth, columns);
+    f.skip = -(b->depth / 2) & 7;
+    f.odd = b->depth & 1;
+    if (pairs > 0) ew_block_four(&f);
+    for (int32_t i = 0; i < 4 && (b->channels & 1); i++) one(b, in + i * step, out + i * b->out_step, b->channels - 1);
+}
+
+static void limit(const ew_block_t *b, int8_t *out, int32_t count) {
+    for (; count > 0; count--, out += b->out_step) {
+        for (int32_t o = 0; o < b->channels; o++) out[o] = (int8_t)ew_clamp(out[o], b->act_min, b->act_max);
+    }
+}
+
+void ew_block(const ew_block_t *b, const int8_t *in, int32_t step, int32_t count, int8_t *out, void *scratch) {
+    int32_t narrow = b->depth < 2 || (b->wide && b->depth & 1) || b->shared;
+    for (int32_t now; count > 0; count -= now, in += now * step, out += now * b->out_step) {
+        now = count >= EW_BLOCK && !narrow ? EW_BLOCK : 1;
+        if (now == EW_BLOCK) {
+            four(b, in, step, out, scratch);
+        } else {
+            if (b->overlap) memcpy(scratch, in, (size_t)b->depth);
+            one(b, b->overlap ? scratch : in, out, 0);
+        }
+        if (b->act_min > -128 || b->act_max < 127) limit(b, out, now);
+    }
+}
+
+#endif

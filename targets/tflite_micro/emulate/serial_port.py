@@ -1,0 +1,117 @@
+"""Real boards: the same session as with an emulator, over a serial port.
+
+A place is written ``serial:///dev/ttyACM0?baud=115200``. Needs pyserial.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+from profiles.errors import ConfigError, MissingToolError, UnreachableError
+from targets.tflite_micro.emulate.session import Session
+
+SCHEME = "serial"
+BAUD = 115200
+
+
+def parse(url: str) -> tuple[str, int]:
+    """Port and baud rate of ``serial:///dev/ttyACM0?baud=115200``; the rate may be left out.
+
+    Raises:
+        ConfigError: it is not written like this.
+    """
+    parts = urllib.parse.urlsplit(url)
+    query = dict(urllib.parse.parse_qsl(parts.query))
+    baud = query.pop("baud", str(BAUD))
+    path = urllib.parse.unquote(parts.netloc + parts.path)
+    good = parts.scheme == SCHEME and path and not query and baud.isdecimal() and 300 <= int(baud) <= 4_000_000
+    if not good:
+        raise ConfigError(
+            "wanted the place of a board", seen=url, allowed=f"{SCHEME}:///dev/ttyACM0?baud={BAUD}, 300 to 4000000 baud"
+        )
+    return path, int(baud)
+
+
+class PortWire:
+    """A serial port as a wire."""
+
+    def __init__(self, port: Any, name: str) -> None:
+        self._port, self._name = port, name
+
+    def read(self, timeout: float) -> bytes:
+        """See :class:`targets.tflite_micro.emulate.protocol.Wire`.
+
+        Raises:
+            UnreachableError: the port is gone.
+        """
+        with self._told():
+            self._port.timeout = timeout
+            first: bytes = self._port.read(1)
+            return first + self._port.read(self._port.in_waiting) if first else b""
+
+    def write(self, data: bytes, timeout: float) -> int:
+        """See :class:`targets.tflite_micro.emulate.protocol.Wire`.
+
+        Raises:
+            UnreachableError: the port is gone.
+        """
+        import serial
+
+        with self._told():
+            self._port.write_timeout = timeout
+            try:
+                return int(self._port.write(data))
+            except serial.SerialTimeoutException:
+                return 0
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        import serial
+
+        try:
+            yield
+        except (serial.SerialException, OSError) as error:
+            raise UnreachableError(
+                f"lost the board at {self._name}", seen=str(error), next_step="check cable and power"
+            ) from error
+
+
+@contextlib.contextmanager
+def board(url: str, *, digest: str = "", timeout: float = 60.0, patience: float = 10.0) -> Iterator[Session]:
+    """Talk to the firmware on a board until the context is left.
+
+    Args:
+        url: see :func:`parse`.
+        digest: of the firmware that must be running, "" for any.
+        timeout: seconds for one inference, which has to include sending its inputs.
+        patience: seconds for the board to answer at first.
+
+    Raises:
+        MissingToolError: pyserial is not installed.
+        ConfigError: the place is not written well.
+        UnreachableError: no such port, or nobody answers.
+        VerificationError: other firmware is running.
+    """
+    path, baud = parse(url)
+    with contextlib.closing(_open(path, baud)) as port:
+        yield Session(PortWire(port, path), f"the board at {path}", digest=digest, timeout=timeout, patience=patience)
+
+
+def _open(path: str, baud: int) -> Any:
+    try:
+        import serial
+    except ImportError as error:
+        raise MissingToolError(
+            "wanted to talk to a board", seen="pyserial is not installed", next_step="run: pip install pyserial"
+        ) from error
+    try:
+        return serial.Serial(path, baud, exclusive=True)
+    except (serial.SerialException, OSError, ValueError) as error:
+        raise UnreachableError(
+            f"wanted to open {path}",
+            seen=str(error),
+            next_step="check that the board is plugged in, and that you may open the port (group dialout)",
+        ) from error
