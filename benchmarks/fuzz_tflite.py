@@ -277,7 +277,7 @@ def _operator(draw: random.Random, model: Any) -> None:
         op.outputs = _edited(draw, op.outputs, len(model.subgraphs[0].tensors))
     elif what == 2:
         op.opcodeIndex = draw.randrange(len(model.operatorCodes) + 1)
-    elif op.builtinOptions is not None:
+    elif op.builtinOptions is not None and vars(op.builtinOptions):
         name = draw.choice(list(vars(op.builtinOptions)))
         old = getattr(op.builtinOptions, name)
         setattr(
@@ -298,7 +298,8 @@ def _insert(draw: random.Random, model: Any) -> None:
     """One more operator of any kind between an operator and those behind it, with a fitting output if it is unary."""
     graph, code, op = model.subgraphs[0], schema.OperatorCodeT(), schema.OperatorT()
     at = draw.randrange(len(graph.operators) + 1)
-    source = draw.choice(graph.inputs if at == 0 else graph.operators[at - 1].outputs)
+    known = graph.inputs if at == 0 else graph.operators[at - 1].outputs
+    source = draw.choice(list(known) or [-1])
     if not 0 <= source < len(graph.tensors):
         return
     code.builtinCode = draw.randrange(210)

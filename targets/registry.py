@@ -79,7 +79,7 @@ def require_packages(target: Target) -> None:
         raise MissingToolError(
             f"the target '{target.name}' needs {', '.join(target.packages)}",
             seen=f"not installed: {', '.join(missing)}",
-            next_step=f"run: pip install 'edgewright[{target.name}]'",
+            next_step=f"run: pip install 'edgewright[{target.name.replace('_', '-')}]'",
         )
 
 

@@ -9,8 +9,9 @@ from targets.tflite_micro.calls import Arg, Call, In, Out, Variant
 from targets.tflite_micro.graph.alias import aliases
 from targets.tflite_micro.graph.ir import Graph
 from targets.tflite_micro.ops.registry import lower
-from targets.tflite_micro.plan.flow import buffers_of, problem_of
-from targets.tflite_micro.plan.planner import plan
+from targets.tflite_micro.plan.flow import buffers_of
+from targets.tflite_micro.plan.fuse import fuse
+from targets.tflite_micro.plan.strips import Group
 from targets.tflite_micro.program import Layer, Program
 
 
@@ -25,15 +26,21 @@ def make_program(graph: Graph, variant: Variant) -> Program:
     rooted = dataclasses.replace(
         graph, inputs=_renamed(graph.inputs, roots), outputs=_renamed(graph.outputs, roots)
     )
-    problem = problem_of(calls, buffers_of(rooted, calls))
-    found = plan(problem)
-    layers = tuple(Layer((calls[index],), found.scratch_offsets.get(index, 0)) for index in found.order)
+    fused = fuse(calls, buffers_of(rooted, calls))
+    found = fused.plan
+    layers = tuple(_layer(calls, fused.units[index], found.scratch_offsets.get(index, 0)) for index in found.order)
     offsets = {
         key: found.offsets[roots.get(key, key)]
         for key, tensor in graph.tensors.items()
         if not tensor.constant and roots.get(key, key) in found.offsets
     }
-    return Program(graph, variant, layers, offsets, max(found.arena, 16), problem, found)
+    return Program(graph, variant, layers, offsets, max(found.arena, 16), fused.problem, found)
+
+
+def _layer(calls: Sequence[Call], unit: int | Group, scratch: int) -> Layer:
+    if isinstance(unit, Group):
+        return Layer(tuple(calls[index] for index in unit.calls), scratch, unit)
+    return Layer((calls[unit],), scratch)
 
 
 def _renamed(keys: Sequence[int], roots: Mapping[int, int]) -> tuple[int, ...]:

@@ -61,11 +61,18 @@ def _value(device: Device, path: str) -> str:
         name, _, key = rest.rpartition(".")
         return _memory(next(memory for memory in device.memories if memory.name == name), key)
     if part == "parameters":
-        return _plain(device.parameters[rest])
+        return _plain(_deep(device.parameters, rest))
     if not rest:
         return _plain(getattr(device, part))
     value = getattr(getattr(device, part), rest)
     return format_quantity(value, _UNITS[path]) if path in _UNITS else _plain(value)
+
+
+def _deep(table: Any, path: str) -> Any:
+    """A value in nested tables: ``port.uart_base``."""
+    for key in path.split("."):
+        table = table[key]
+    return table
 
 
 def _memory(memory: Any, key: str) -> str:

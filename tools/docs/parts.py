@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tools.docs import adrs, command_line, devices, figures, project_file, results, targets
+from tools.docs import adrs, command_line, devices, figures, operators, project_file, results, targets
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "adrs": adrs.index,
@@ -18,6 +18,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "exit-codes": command_line.exit_codes,
     "kinds": figures.kinds,
     "metrics": figures.metrics,
+    "micro-operators": operators.overview,
     "project-file": project_file.reference,
     "results": results.index,
     "result-tables": results.tables,

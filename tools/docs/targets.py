@@ -24,7 +24,10 @@ def overview() -> str:
 
 
 def _row(target: Target, extras: dict[str, list[str]]) -> list[str]:
-    install = f"`pip install '.[{target.name}]'`" if target.name in extras else "nothing to install"
+    extra = target.name.replace("_", "-")
+    install = f"`pip install '.[{extra}]'`" if extra in extras else "nothing to install"
+    if target.programs:
+        install += f", `apt-get install {' '.join(target.programs.values())}`"
     return [
         f"`{target.name}`",
         target.title,

@@ -9,8 +9,8 @@
  *     term(x) = round_shift(high_mul((x - zero) * 2^20, multiplier), shift)
  *     out     = clamp(round_shift(high_mul(term(a) + term(b), multiplier), shift) + out_zero, act_min, act_max)
  *
- * Operands and output are of one shape, `count` elements, with shape NULL; ew_add_broadcast, and ew_add_exact with a shape,
- * take operands of two shapes (ew_broadcast.h). Elements are computed in order, in place where wanted. No scratch. No alignment.
+ * Operands and output are of one shape, `count` elements, with shape NULL; the broadcast functions, and ew_add_exact with a
+ * shape, take operands of two shapes (ew_broadcast.h). Elements are computed in order, in place where wanted. No scratch. No alignment.
  */
 #ifndef EW_ADD_H
 #define EW_ADD_H
@@ -27,11 +27,16 @@ typedef struct {
 
 typedef ew_add_t ew_add_limit_t;
 typedef ew_add_t ew_add_broadcast_t;
+typedef ew_add_t ew_add_broadcast_limit_t;
 
-/* With the limits of int8, whatever act_min and act_max are. */
+/* With the limits of int8, whatever act_min and act_max are; the vector unit compares in any case and has no such form. */
+#if !defined(EW_MVE)
 void ew_add(const ew_add_t *p, const int8_t *a, const int8_t *b, int8_t *out);
-void ew_add_limit(const ew_add_limit_t *p, const int8_t *a, const int8_t *b, int8_t *out);
 void ew_add_broadcast(const ew_add_broadcast_t *p, const int8_t *a, const int8_t *b, int8_t *out);
+#endif
+/* With limits. */
+void ew_add_limit(const ew_add_limit_t *p, const int8_t *a, const int8_t *b, int8_t *out);
+void ew_add_broadcast_limit(const ew_add_broadcast_limit_t *p, const int8_t *a, const int8_t *b, int8_t *out);
 
 typedef struct {
     const int32_t *shape;

@@ -1,13 +1,12 @@
-/* Many windows times the same weights: the inner part of CONV_2D and FULLY_CONNECTED (portable and DSP).
+/* Many windows times the same weights: the inner part of CONV_2D (portable and DSP).
  *
  *     out[n * out_step + o] = clamp(requantize(bias[o] + sum weights[o, i] * in[n * step + i]) + out_zero)
  *
  * for n = 0 to count - 1, o = 0 to channels - 1, i = 0 to depth - 1. Windows are read in order. Where `overlap` is set, a window
  * is copied before its outputs are written, and may lie where they go.
  *
- * Constants: portable has arrays of `channels` values; multiplier and shift have one for all where `shared` is set.
- * DSP: per channel the bias and the multiplier, one after the other, in `bias`, and the step in `shift` (ew_dsp.h);
- * where `shared` is set, biases alone in `bias`, one multiplier and one step.
+ * Constants: portable has arrays of `channels` values; DSP per channel the bias and the multiplier, one after the other, in
+ * `bias`, and the step in `shift` (ew_dsp.h).
  *
  * Weights: portable takes the channels one after the other. DSP takes pairs of channels, 2 depth bytes each, and
  * at the end a last odd channel as it is. A pair (A, B) is [A B] of the first value when depth is odd, then [A0 B0 A2 B2 A1 B1
@@ -38,7 +37,7 @@ typedef struct {
     const int8_t *shift;
     int32_t depth, channels;
     int32_t out_step; /* bytes from the outputs of a window to those of the next */
-    int8_t shared, wide, overlap;
+    int8_t wide, overlap;
     int8_t out_zero, act_min, act_max;
 } ew_block_t;
 

@@ -1,9 +1,9 @@
 /* What elementwise operators share: limits, a rounding product, and the walk over operands of different shapes.
  *
- * An operator of two operands computes runs of `count` elements in which each operand moves by `step` bytes, 0 or 1,
- * per element. ew_broadcast() walks an output of any rank run by run, from the first element to the last:
+ * An operator of two operands computes runs of `count` elements. In a run operand a moves by one byte per element, and b by
+ * `step`, 0 or 1. ew_broadcast() walks an output of any rank run by run, from the first element to the last:
  *
- *     shape = { step_a, step_b, axes, then for each axis beyond the run, innermost first: extent, jump_a, jump_b }
+ *     shape = { step, axes, then for each axis beyond the run, innermost first: extent, jump_a, jump_b }
  *
  * `jump` takes an operand from one run to the next when that axis moves on by one and all axes inside of it go back to
  * their start (targets/tflite_micro/ops/broadcast.py). Every element of an operand is read before the output
@@ -20,7 +20,7 @@
 
 #define EW_BROADCAST_AXES 5
 
-typedef void (*ew_run_t)(const void *p, const int8_t *a, const int8_t *b, int8_t *out, int32_t step_a, int32_t step_b);
+typedef void (*ew_run_t)(const void *p, const int8_t *a, const int8_t *b, int8_t *out, int32_t step);
 
 void ew_broadcast(const int32_t *shape, int32_t count, ew_run_t run, const void *p, const int8_t *a, const int8_t *b,
                   int8_t *out);

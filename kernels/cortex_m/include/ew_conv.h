@@ -8,10 +8,10 @@
  * Elements outside of the image count as in_zero. The model's bias and -in_zero * sum(w[o]) are folded into
  * `bias` when the model is compiled; sums are modulo 2^32.
  *
- * A kernel works through rows: `load` takes one input row into a ring of padded rows in scratch, `row` computes one output row from the ring. The whole-image functions are a loop over the
- * two, load as late as possible, and never read an input row again after it was loaded: the output may
- * overwrite rows that are loaded (Call.overlap). Scratch is aligned to 16 bytes, its size is given by
- * targets/tflite_micro/ops, it holds nothing between calls of a whole-image function.
+ * A kernel works through rows: `load` takes one input row into a ring of padded rows in scratch, `row` computes one output
+ * row from the ring. The whole-image functions are a loop over the two, load as late as possible, and never read an input
+ * row again after it was loaded: the output may overwrite rows that are loaded (Call.overlap). Scratch is aligned to
+ * 16 bytes, its size is given by targets/tflite_micro/ops, it holds nothing between calls of a whole-image function.
  *
  * `weights` are packed for one variant (targets/tflite_micro/ops). Portable takes them in the order (group, channel, kernel_w,
  * kernel_h, in_c / groups), DSP pairs of such channels (ew_block.h), depthwise in the order (channel, kernel_w, kernel_h).
@@ -58,8 +58,9 @@ void ew_pointwise(const ew_pointwise_t *p, const int8_t *in, int8_t *out, void *
 void ew_pointwise_load(const ew_pointwise_t *p, void *scratch, int32_t y, const int8_t *row);
 void ew_pointwise_row(const ew_pointwise_t *p, void *scratch, int32_t y, int8_t *out);
 
-/* FULLY_CONNECTED: out(n, o) = clamp(requantize(bias[o] + sum w[o, i] * in[n, i]) + out_zero). One multiplier and
- * shift for all outputs when per_channel is 0. */
+/* FULLY_CONNECTED: out(n, o) = clamp(round_once(bias[o] + sum w[o, i] * in[n, i]) + out_zero, act_min, act_max). Unlike the
+ * convolutions it rounds once (ew_once.h). One multiplier and shift for all outputs when per_channel is 0; constants are the same
+ * in all variants. */
 typedef struct {
     const int8_t *weights;
     const int32_t *bias;
@@ -69,6 +70,7 @@ typedef struct {
     int8_t per_channel;
     int8_t out_zero, act_min, act_max;
     int8_t wide;               /* DSP, as above */
+    int8_t fine;               /* multipliers have two words (ew_once.h) */
 } ew_dense_t;
 void ew_dense(const ew_dense_t *p, const int8_t *in, int8_t *out, void *scratch);
 

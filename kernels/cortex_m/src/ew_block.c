@@ -3,8 +3,7 @@
 #if defined(EW_PORTABLE)
 
 static void store(const ew_block_t *b, int32_t o, uint32_t sum, int8_t *out) {
-    int32_t which = b->shared ? 0 : o;
-    int32_t value = ew_requantize((int32_t)(sum + (uint32_t)b->bias[o]), b->multiplier[which], b->shift[which]);
+    int32_t value = ew_requantize((int32_t)(sum + (uint32_t)b->bias[o]), b->multiplier[o], b->shift[o]);
     out[o] = (int8_t)ew_clamp(ew_add32(value, b->out_zero), b->act_min, b->act_max);
 }
 

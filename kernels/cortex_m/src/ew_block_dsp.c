@@ -1,4 +1,5 @@
 #include "ew_block.h"
+#include "ew_dot.h"
 #include "ew_dsp.h"
 
 #if defined(EW_DSP)
@@ -205,45 +206,6 @@ __attribute__((naked)) static void ew_block_four(const four_t *f __attribute__((
         "b 9b\n");
 }
 
-/* Two pairs of channels, `next` bytes apart, times `groups` times four values of one window: for each pair the sum of the
- * first channel, and 256 times the second plus the first. */
-__attribute__((naked)) static void dot(const int8_t *x __attribute__((unused)), const int8_t *w __attribute__((unused)),
-                                       const int8_t *w1 __attribute__((unused)), int32_t groups __attribute__((unused)),
-                                       int32_t *sums __attribute__((unused))) {
-#define EW_PAIR(w, first, both)             \
-    "ldrd r10, r11, [" w "], #8\n"          \
-    "sxtb16 r12, r10\n"                     \
-    "smlad " first ", r12, r8, " first "\n" \
-    "smlad " both ", r10, r8, " both "\n"   \
-    "sxtb16 r12, r11\n"                     \
-    "smlad " first ", r12, r9, " first "\n" \
-    "smlad " both ", r11, r9, " both "\n"
-#define EW_GROUP              \
-    "ldr r9, [r0], #4\n"      \
-    "sxtb16 r8, r9\n"         \
-    "sxtb16 r9, r9, ror #8\n" \
-    EW_PAIR("r1", "r4", "r5") EW_PAIR("r2", "r6", "r7")
-    __asm volatile(
-        ".syntax unified\n"
-        "push {r4-r11, lr}\n"
-        "movs r4, #0\n"
-        "movs r5, #0\n"
-        "movs r6, #0\n"
-        "movs r7, #0\n"
-        "tst r3, #1\n"
-        "add r3, r0, r3, lsl #2\n"
-        "bne 2f\n"
-        "1:\n"
-        EW_GROUP
-        "2:\n"
-        EW_GROUP
-        "cmp r0, r3\n"
-        "bne 1b\n"
-        "ldr r0, [sp, #36]\n"
-        "stm r0, {r4-r7}\n"
-        "pop {r4-r11, pc}\n");
-}
-
 #else
 
 static void ew_block_four(const four_t *given) {
@@ -260,18 +222,6 @@ static void ew_block_four(const four_t *given) {
         }
         for (int32_t i = 0; i < 4 && !f.wide; i++) sums[i + 4] = (int32_t)((uint32_t)sums[i + 4] - (uint32_t)sums[i]) >> 8;
         ew_block_any(sums, &f);
-    }
-}
-
-static void dot(const int8_t *x, const int8_t *w, const int8_t *w1, int32_t groups, int32_t *sums) {
-    memset(sums, 0, 4 * sizeof *sums);
-    for (; groups > 0; groups--, x += 4, w += 8, w1 += 8) {
-        for (int32_t i = 0; i < 4; i++) {
-            uint32_t word = ew_word((i < 2 ? w : w1) + i % 2 * 4), values = ew_word(x);
-            values = i % 2 ? ew_odd_bytes(values) : ew_even_bytes(values);
-            sums[i / 2 * 2] = ew_smlad(values, ew_even_bytes(word), sums[i / 2 * 2]);
-            sums[i / 2 * 2 + 1] = ew_smlad(values, word, sums[i / 2 * 2 + 1]);
-        }
     }
 }
 
@@ -296,86 +246,30 @@ static uint32_t *widen(const int8_t *in, int32_t step, int32_t depth, uint32_t *
     return to;
 }
 
-static void finish(const ew_block_t *b, int32_t o, int32_t sum, int8_t *out) {
-    const int32_t *bias = b->shared ? b->bias + o : b->bias + 2 * o;
-    int32_t multiplier = b->shared ? *b->multiplier : bias[1];
-    out[o] = (int8_t)ew_dsp_finish(sum, *bias, multiplier, b->shift[b->shared ? 0 : o], 2 * b->out_zero + 1);
-}
-
-/* Four channels of one window; an even depth, weights aligned to 4 and not wide. The difference of the sums must not reach
- * 2^31: 508 values at a time. */
-static void quad(const int8_t *x, const int8_t *w, int32_t depth, int32_t *sums) {
-    const int8_t *w1 = w + 2 * depth;
-    memset(sums, 0, 4 * sizeof *sums);
-    for (int32_t groups = depth / 4, now; groups > 0; groups -= now, x += 4 * now, w += 8 * now, w1 += 8 * now) {
-        int32_t part[4];
-        now = ew_min(groups, 127);
-        dot(x, w, w1, now, part);
-        for (int32_t i = 0; i < 4; i += 2) {
-            sums[i] = ew_add32(sums[i], part[i]);
-            sums[i + 1] = ew_add32(sums[i + 1], (int32_t)((uint32_t)part[i + 1] - (uint32_t)part[i]) >> 8);
-        }
-    }
-    for (int32_t i = 0; i < 4 && (depth & 2); i++) {
-        const int8_t *at = (i < 2 ? w : w1) + i % 2;
-        sums[i] = ew_add32(sums[i], x[0] * at[0] + x[1] * at[2]);
-    }
-}
-
-/* Two channels of one window, whatever the weights. */
-static void pair(const int8_t *x, const int8_t *w, int32_t depth, int32_t *sums) {
-    int32_t first = 0, second = 0;
-    if (depth & 1) first = *x * w[0], second = *x++ * w[1], w += 2;
-    for (const int8_t *end = x + (depth & ~3); x < end; x += 4, w += 8) {
-        uint32_t values = ew_word(x), even = ew_word(w), odd = ew_word(w + 4);
-        uint32_t low = ew_even_bytes(values), high = ew_odd_bytes(values);
-        first = ew_smlad(high, ew_even_bytes(odd), ew_smlad(low, ew_even_bytes(even), first));
-        second = ew_smlad(high, ew_odd_bytes(odd), ew_smlad(low, ew_odd_bytes(even), second));
-    }
-    if (depth & 2) {
-        first = ew_add32(first, x[0] * w[0] + x[1] * w[2]);
-        second = ew_add32(second, x[0] * w[1] + x[1] * w[3]);
-    }
-    sums[0] = first, sums[1] = second;
-}
-
-/* The last, odd channel of one window. */
-static int32_t last(const int8_t *x, const int8_t *w, int32_t depth) {
-    int32_t sum = 0;
-    for (; depth >= 4; depth -= 4, x += 4, w += 4) {
-        uint32_t values = ew_word(x), weights = ew_word(w);
-        sum = ew_smlad(ew_even_bytes(values), ew_even_bytes(weights), sum);
-        sum = ew_smlad(ew_odd_bytes(values), ew_odd_bytes(weights), sum);
-    }
-    for (; depth > 0; depth--) sum = ew_add32(sum, *x++ * *w++);
-    return sum;
+static int8_t finish(const ew_block_t *b, int32_t o, int32_t sum) {
+    return (int8_t)ew_dsp_finish(sum, b->bias[2 * o], b->bias[2 * o + 1], b->shift[o], 2 * b->out_zero + 1);
 }
 
 /* Channels from `o` on, of one window. */
 static void one(const ew_block_t *b, const int8_t *in, int8_t *out, int32_t o) {
-    const int8_t *w = b->weights + o * b->depth;
-    int32_t sums[4], fast = !b->wide && b->depth % 2 == 0 && (uintptr_t)w % 4 == 0;
-    for (int32_t now; o < b->channels; w += now * b->depth) {
-        now = ew_min(b->channels - o, fast ? 4 : 2);
-        if (now == 4) {
-            quad(in, w, b->depth, sums);
-        } else if (now >= 2) {
-            pair(in, w, b->depth, sums), now = 2;
-        } else {
-            sums[0] = last(in, w, b->depth);
-        }
-        for (int32_t i = 0; i < now; i++) finish(b, o++, sums[i], out);
+    while (o < b->channels) {
+        int32_t sums[4];
+        int32_t now = ew_dot(in, b->weights + o * b->depth, b->depth, b->channels - o, b->wide, sums);
+        for (int32_t i = 0; i < now; i++, o++) out[o] = finish(b, o, sums[i]);
     }
 }
 
 static void four(const ew_block_t *b, const int8_t *in, int32_t step, int8_t *out, uint32_t *columns) {
-    int32_t pairs = b->channels / 2;
-    four_t f = {columns, b->weights, b->bias, b->shift, out, b->out_step, pairs, 2 * b->out_zero + 1, NULL, 0, 0, b->wide};
+    int32_t odd[4], last = b->channels & ~1;
+    four_t f = {columns, b->weights, b->bias, b->shift, out, b->out_step, last / 2, 2 * b->out_zero + 1, NULL, 0, 0, b->wide};
     f.end = widen(in, step, b->depth, columns);
     f.skip = -(b->depth / 2) & 7;
     f.odd = b->depth & 1;
-    if (pairs > 0) ew_block_four(&f);
-    for (int32_t i = 0; i < 4 && (b->channels & 1); i++) one(b, in + i * step, out + i * b->out_step, b->channels - 1);
+    for (int32_t i = 0; i < 4 && last < b->channels; i++) {
+        ew_dot(in + i * step, b->weights + last * b->depth, b->depth, 1, b->wide, odd + i);
+    }
+    if (last > 0) ew_block_four(&f);
+    for (int32_t i = 0; i < 4 && last < b->channels; i++) out[i * b->out_step + last] = finish(b, last, odd[i]);
 }
 
 static void limit(const ew_block_t *b, int8_t *out, int32_t count) {
@@ -385,7 +279,7 @@ static void limit(const ew_block_t *b, int8_t *out, int32_t count) {
 }
 
 void ew_block(const ew_block_t *b, const int8_t *in, int32_t step, int32_t count, int8_t *out, void *scratch) {
-    int32_t narrow = b->depth < 2 || (b->wide && b->depth & 1) || b->shared;
+    int32_t narrow = b->depth < 2 || (b->wide && b->depth & 1);
     for (int32_t now; count > 0; count -= now, in += now * step, out += now * b->out_step) {
         now = count >= EW_BLOCK && !narrow ? EW_BLOCK : 1;
         if (now == EW_BLOCK) {

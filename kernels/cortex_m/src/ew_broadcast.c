@@ -3,13 +3,13 @@
 void ew_broadcast(const int32_t *shape, int32_t count, ew_run_t run, const void *p, const int8_t *a, const int8_t *b,
                   int8_t *out) {
     int32_t left[EW_BROADCAST_AXES];
-    int32_t axes = shape[2], axis;
-    for (axis = 0; axis < axes; axis++) left[axis] = shape[3 + 3 * axis];
+    int32_t axes = shape[1], axis;
+    for (axis = 0; axis < axes; axis++) left[axis] = shape[2 + 3 * axis];
     do {
-        run(p, a, b, out, shape[0], shape[1]);
+        run(p, a, b, out, shape[0]);
         out += count;
         for (axis = 0; axis < axes; axis++) {
-            const int32_t *row = shape + 3 + 3 * axis;
+            const int32_t *row = shape + 2 + 3 * axis;
             a += row[1];
             b += row[2];
             if (--left[axis] > 0) break;

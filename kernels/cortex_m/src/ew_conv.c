@@ -35,7 +35,7 @@ void ew_conv_load(const ew_conv_t *p, void *scratch, int32_t y, const int8_t *ro
 }
 
 static ew_block_t block_of(const ew_conv_t *p) {
-    ew_block_t b = {p->weights, p->bias, p->multiplier, p->shift, 0, 0, 0, 0, p->wide, 0, p->out_zero, p->act_min, p->act_max};
+    ew_block_t b = {p->weights, p->bias, p->multiplier, p->shift, 0, 0, 0, p->wide, 0, p->out_zero, p->act_min, p->act_max};
     b.depth = p->in_c / p->groups * p->kernel_h * p->kernel_w;
     b.channels = p->out_c / p->groups;
     b.out_step = p->dilation_w * p->out_c;

@@ -4,26 +4,34 @@
 
 #if defined(EW_MVE)
 
-static void put(const ew_conv_t *p, int8_t *to, int32_t plane, int32_t cell, const int8_t *row) {
-    int32_t across = p->dilation_w, end = ew_mve_ring_columns(p) - p->pad_left;
-    for (int32_t part = 0; part < p->groups * across; part++, to += plane) {
-        int32_t group = part / across * cell, x = part % across - p->pad_left;
-        for (int8_t *at = to; x < end; x += across, at += p->kernel_h * cell) {
-            if (row != NULL && (uint32_t)x < (uint32_t)p->in_w)
-                ew_mve_copy(at, row + x * p->in_c + group, cell);
-            else
-                ew_mve_fill(at, p->in_zero, cell);
-        }
-    }
+static void store(
+    const ew_conv_t *p, int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step, int32_t n, int32_t apart) {
+    int32_t cell = p->in_c / p->groups, past = (cell + 15) & ~15;
+    (void)apart;
+    if (n <= 0) return;
+    __asm volatile(
+        "1: dlstp.8  lr, %[cell]\n"
+        "2: vldrb.8  q0, [%[from]], #16\n"
+        "   vstrb.8  q0, [%[to]], #16\n"
+        "   letp     lr, 2b\n"
+        "   add      %[from], %[from_step]\n"
+        "   add      %[to], %[to_step]\n"
+        "   subs     %[n], #1\n"
+        "   bne      1b\n"
+        : [to] "+r"(to), [from] "+r"(from), [n] "+r"(n)
+        : [cell] "r"(cell), [to_step] "r"(to_step - past), [from_step] "r"(from_step - past)
+        : "q0", "lr", "cc", "memory");
 }
 
 EW_INLINE ew_mve_ring_use_t use_of(const ew_conv_t *p) {
-    return (ew_mve_ring_use_t){p->in_c / p->groups, p->groups, 4 * EW_MVE_SUMS, put};
+    return (ew_mve_ring_use_t){p->in_c / p->groups, p->groups, p->groups * p->dilation_w, store};
 }
+
+EW_INLINE void *ring_of(void *scratch) { return (int32_t *)scratch + EW_MVE_SUMS; }
 
 void ew_conv_load(const ew_conv_t *p, void *scratch, int32_t y, const int8_t *row) {
     ew_mve_ring_use_t use = use_of(p);
-    ew_mve_ring_load(p, scratch, y, row, &use);
+    ew_mve_ring_load(p, ring_of(scratch), y, row, &use);
 }
 
 void ew_conv_row(const ew_conv_t *p, void *scratch, int32_t y, int8_t *out) {
@@ -34,7 +42,7 @@ void ew_conv_row(const ew_conv_t *p, void *scratch, int32_t y, int8_t *out) {
         .step = p->stride_w * column, .length = p->kernel_w * column, .channels = p->out_c / p->groups,
         .out_step = across * p->out_c, .out_zero = p->out_zero,
     };
-    const int8_t *planes = ew_mve_ring_window(p, scratch, y, &use);
+    const int8_t *planes = ew_mve_ring_window(p, ring_of(scratch), y, &use);
     for (int32_t group = 0; group < p->groups; group++, planes += across * plane) {
         for (int32_t x = 0; x < ew_min(across, p->out_w); x++) {
             g.in = planes + x * p->stride_w % across * plane + x * p->stride_w / across * column;

@@ -58,10 +58,9 @@ EW_INLINE uint32_t pick4(uint32_t a, uint32_t b, int larger) {
 #endif
 }
 
-EW_INLINE void pick_run(const int8_t *a, const int8_t *b, int8_t *out, int32_t count, int32_t step_a, int32_t step_b,
-                        int larger) {
+EW_INLINE void pick_run(const int8_t *a, const int8_t *b, int8_t *out, int32_t count, int larger) {
 #if defined(EW_DSP)
-    for (; step_a & step_b & (count >= 4); count -= 4, a += 4, b += 4, out += 4) {
+    for (; count >= 4; count -= 4, a += 4, b += 4, out += 4) {
         uint32_t one, two;
         memcpy(&one, a, 4);
         memcpy(&two, b, 4);
@@ -69,18 +68,18 @@ EW_INLINE void pick_run(const int8_t *a, const int8_t *b, int8_t *out, int32_t c
         memcpy(out, &one, 4);
     }
 #endif
-    for (; count > 0; count--, a += step_a, b += step_b) {
-        int32_t one = *a, two = *b;
+    for (; count > 0; count--) {
+        int32_t one = *a++, two = *b++;
         *out++ = (int8_t)(larger == (one > two) ? one : two);
     }
 }
 
 void ew_minimum(const ew_minimum_t *p, const int8_t *a, const int8_t *b, int8_t *out) {
-    pick_run(a, b, out, p->count, 1, 1, 0);
+    pick_run(a, b, out, p->count, 0);
 }
 
 void ew_maximum(const ew_maximum_t *p, const int8_t *a, const int8_t *b, int8_t *out) {
-    pick_run(a, b, out, p->count, 1, 1, 1);
+    pick_run(a, b, out, p->count, 1);
 }
 
 void ew_clamp8(const ew_clamp8_t *p, const int8_t *in, int8_t *out) {
@@ -98,14 +97,12 @@ void ew_clamp8(const ew_clamp8_t *p, const int8_t *in, int8_t *out) {
 
 #endif
 
-static void run_minimum(const void *p, const int8_t *a, const int8_t *b, int8_t *out, int32_t step_a, int32_t step_b) {
-    int8_t *end = out + ((const ew_minimum_t *)p)->count;
-    for (; out < end; a += step_a, b += step_b) *out++ = (int8_t)ew_min(*a, *b);
+static void run_minimum(const void *p, const int8_t *a, const int8_t *b, int8_t *out, int32_t step) {
+    for (int8_t *end = out + ((const ew_minimum_t *)p)->count; out < end; b += step) *out++ = (int8_t)ew_min(*a++, *b);
 }
 
-static void run_maximum(const void *p, const int8_t *a, const int8_t *b, int8_t *out, int32_t step_a, int32_t step_b) {
-    int8_t *end = out + ((const ew_maximum_t *)p)->count;
-    for (; out < end; a += step_a, b += step_b) *out++ = (int8_t)ew_max(*a, *b);
+static void run_maximum(const void *p, const int8_t *a, const int8_t *b, int8_t *out, int32_t step) {
+    for (int8_t *end = out + ((const ew_maximum_t *)p)->count; out < end; b += step) *out++ = (int8_t)ew_max(*a++, *b);
 }
 
 void ew_minimum_broadcast(const ew_minimum_broadcast_t *p, const int8_t *a, const int8_t *b, int8_t *out) {

@@ -4,7 +4,7 @@
 #if !defined(EW_MVE)
 
 static ew_block_t block_of(const ew_pointwise_t *p) {
-    ew_block_t b = {p->weights, p->bias, p->multiplier, p->shift, p->in_c, p->out_c, p->out_c, 0, p->wide, 1,
+    ew_block_t b = {p->weights, p->bias, p->multiplier, p->shift, p->in_c, p->out_c, p->out_c, p->wide, 1,
                     p->out_zero, p->act_min, p->act_max};
     return b;
 }

@@ -59,7 +59,7 @@ def link(
         device: gives core, memories and port.
         out: for ``firmware.elf``, ``.bin``, ``.hex``, ``.map`` and ``.ld``; object files go into ``out/objects``.
         stack: bytes.
-        defines: macros for the sources, such as ``"EW_PORTABLE"``.
+        defines: macros for all sources, such as ``"EW_PORTABLE"``.
         cache: a folder for object files that later builds can use again.
 
     Raises:

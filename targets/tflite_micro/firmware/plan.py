@@ -64,12 +64,11 @@ def compiles(
     Args:
         sources: the model's C files and kernels; those of the firmware itself are added.
         includes: folders of headers.
-        defines: macros for the model and its kernels, such as ``"EW_PORTABLE"``.
+        defines: macros for all of them, such as ``"EW_PORTABLE"``.
     """
-    core = flags.core_flags(device)
-    macros = tuple(f"-D{define}" for define in defines)
-    fast = (*flags.COMMON, *flags.FAST, *core, *macros)
-    small = (*flags.COMMON, *flags.SMALL, *core, *flags.port_flags(device))
+    common = (*flags.COMMON, *flags.core_flags(device), *(f"-D{define}" for define in defines))
+    fast = (*common, *flags.FAST)
+    small = (*common, *flags.SMALL, *flags.port_flags(device))
     own = [FIRMWARE / name for name in (*OWN, *flags.port_sources(device))]
     folders = tuple(includes)
     jobs = [Compile(path, f"model_{path.stem}.o", fast, folders) for path in sources]

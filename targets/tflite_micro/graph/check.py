@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from targets.tflite_micro.graph.ir import Graph, Op, Tensor
 from targets.tflite_micro.graph.parameters import UNARY
@@ -122,6 +123,10 @@ def _check_types(op: Op, graph: Graph) -> None:
     types = {tensor.dtype for tensor in [*chosen, *(outs if same else ())] if tensor is not None}
     if len(types) > 1:
         raise Malformed(f"{op.kind} '{graph.name_of(op)}' mixes the types {', '.join(sorted(types))}")
+    handles: dict[str, Sequence[Tensor | None]] = {"VAR_HANDLE": outs, "READ_VARIABLE": ins, "ASSIGN_VARIABLE": ins}
+    handle = handles.get(op.kind)
+    if handle and handle[0] is not None and handle[0].dtype != "resource":
+        raise Malformed(f"{op.kind} {op.index} has a handle of type {handle[0].dtype}")
     if op.kind in _WEIGHTS and outs[0].dtype == "int8":
         _check_weights(op, ins[_WEIGHTS[op.kind]], ins[_BIAS[op.kind]] if len(ins) > _BIAS[op.kind] else None)
 

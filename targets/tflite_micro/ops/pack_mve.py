@@ -15,8 +15,8 @@ from profiles.runner import Array
 BLOCK = 36
 #: Bytes of EW_MVE_SUMS int32 values.
 _SUMS = 4 * 4 * BLOCK
-#: EW_MVE_RING_SPARE of ew_mve_ring.h, and bytes of ew_mve_ring_t.
-_SPARE, _STATE = 8, 16
+#: EW_MVE_RING_SPARE of ew_mve_ring.h, bytes of ew_mve_ring_t, and bytes that are read behind a depthwise window.
+_SPARE, _STATE, _BEHIND = 8, 8, 15
 #: The C files of each kernel; the first one's header declares it.
 SOURCES = {
     "conv": ("ew_conv.c", "ew_conv_mve.c", "ew_mve_ring.c", "ew_mve_product.c"),
@@ -53,8 +53,7 @@ def conv_scratch(params: Mapping[str, int]) -> int:
 
 def depthwise_scratch(params: Mapping[str, int]) -> int:
     """Bytes of scratch of ``ew_depthwise``."""
-    ring = -(-_ring(params, 1, params["in_c"]) // 4) * 4
-    return ring + max(16 * params["out_w"], 16)
+    return 16 * params["out_w"] + _ring(params, 1, params["in_c"]) + _BEHIND
 
 
 def pointwise_scratch(params: Mapping[str, int]) -> int:
@@ -68,8 +67,8 @@ def dense_scratch(params: Mapping[str, int]) -> int:
 
 
 def _ring(params: Mapping[str, int], cell: int, groups: int) -> int:
-    """Bytes of an ``ew_mve_ring_t`` and its planes."""
+    """Bytes of an ``ew_mve_ring_t``, a pixel of padding, and the planes."""
     columns = (params["out_w"] - 1) * params["stride_w"] + (params["kernel_w"] - 1) * params["dilation_w"] + 1
     rows = (params["out_h"] - 1) * params["stride_h"] // params["dilation_h"]
     plane = (-(-columns // params["dilation_w"]) * params["kernel_h"] + min(rows, _SPARE)) * cell
-    return _STATE + params["dilation_h"] * params["dilation_w"] * groups * plane
+    return _STATE + -(-params["in_c"] // 4) * 4 + params["dilation_h"] * params["dilation_w"] * groups * plane

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from types import EllipsisType
 
 import numpy as np
 
@@ -14,12 +13,18 @@ from targets.tflite_micro.graph.ir import ITEM_BYTES, Graph, Op, Tensor
 from targets.tflite_micro.ops.moves import alone, blank, constant, few_axes, known, move
 
 #: One entry of a numpy index.
-Item = slice | int | None | EllipsisType
+Item = slice | int
 
 
 def constant_place(op: Op, graph: Graph) -> str:
     """Begin, size or end, and strides are constant."""
     return known(op, graph, *range(1, 3 if op.kind == "SLICE" else 4))
+
+
+def plain_masks(op: Op, graph: Graph) -> str:
+    """There is no ellipsis and no new axis."""
+    found = [name for name in ("ellipsis_mask", "new_axis_mask") if option(op, name, 0)]
+    return " and ".join(found)
 
 
 def within_input(op: Op, graph: Graph) -> str:
@@ -43,14 +48,10 @@ def _index(op: Op, graph: Graph) -> tuple[Item, ...]:
 
 
 def _strided(op: Op, begin: list[int], end: list[int], strides: list[int]) -> Iterator[Item]:
-    masks = [int(option(op, f"{name}_mask", 0)) for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")]
+    masks = [int(option(op, f"{name}_mask", 0)) for name in ("begin", "end", "shrink_axis")]
     for i, (first, last, stride) in enumerate(zip(begin, end, strides, strict=True)):
-        no_begin, no_end, ellipsis, new_axis, shrink = (mask >> i & 1 for mask in masks)
-        if ellipsis:
-            yield Ellipsis
-        elif new_axis:
-            yield None
-        elif shrink:
+        no_begin, no_end, shrink = (mask >> i & 1 for mask in masks)
+        if shrink:
             yield first
         else:
             until = first + last if option(op, "offset", False) else last
@@ -155,7 +156,7 @@ def gather(source: Tensor, target: Tensor, places: tuple[Array, Array], steps: t
 
 RULES = (
     Rule("SLICE", (constant_place, within_input, few_axes(lower_slice)), lower_slice),
-    Rule("STRIDED_SLICE", (constant_place, within_input, few_axes(lower_slice)), lower_slice),
+    Rule("STRIDED_SLICE", (constant_place, plain_masks, within_input, few_axes(lower_slice)), lower_slice),
     Rule("SPLIT", (parts_of_input,), lower_split),
     Rule("SPLIT_V", (parts_of_input,), lower_split),
     Rule("UNPACK", (unpacked_shapes,), lower_unpack),

@@ -41,13 +41,18 @@ class Fused:
     unfused: int
 
     @property
+    def grouped(self) -> dict[int, Group]:
+        """Groups by index of the step."""
+        return {index: unit for index, unit in enumerate(self.units) if isinstance(unit, Group)}
+
+    @property
     def groups(self) -> tuple[Group, ...]:
         """Groups in the order of the steps."""
-        return tuple(unit for unit in self.units if isinstance(unit, Group))
+        return tuple(self.grouped.values())
 
 
 def fuse(calls: Sequence[Call], buffers: Sequence[Buffer], align: int = 16) -> Fused:
-    """The plan with the smallest arena; groups only where they make it smaller, with as few rows as possible."""
+    """The plan with the smallest arena; groups only where they make it smaller, of as few calls as possible."""
     problem = problem_of(calls, buffers, align)
     single = plan(problem)
     best = Fused(problem, tuple(range(len(calls))), single, single.arena)
@@ -70,7 +75,7 @@ def _fused(problem: Problem, units: Sequence[int | Group], unfused: int) -> Fuse
 
 @dataclasses.dataclass(frozen=True)
 class _Run:
-    """Calls ``first`` to ``last`` of an order as one step: what they run as, the bytes that are live, the rows fused."""
+    """Calls of an order from ``first`` on as one step: what runs them, the bytes that are live, the rows in a group."""
 
     first: int
     unit: int | Group
@@ -79,22 +84,23 @@ class _Run:
 
 
 def _cut(problem: Problem, flow: Flow, order: Sequence[int]) -> list[int | Group]:
-    """The cut with the lowest peak, and among those the one with the fewest rows in groups."""
+    """The cut with the lowest peak, and among those the one with the fewest calls in groups."""
     runs = _runs(problem, flow, order)
     peak = [0]
     for ending in runs:
         peak.append(min(max(peak[run.first], run.bytes) for run in ending))
-    rows: list[tuple[int, int]] = [(0, 0)]
+    cost: list[tuple[int, int, int] | None] = [(0, 0, 0)]  # calls in groups, groups, rows in groups
     chosen: list[_Run] = []
-    for ending in runs:
-        allowed = [run for run in ending if run.bytes <= peak[-1] and rows[run.first][0] >= 0]
-        if not allowed:
-            rows.append((-1, 0))
-            chosen.append(ending[0])
-            continue
-        best = min(allowed, key=lambda run: (rows[run.first][0] + run.rows, rows[run.first][1]))
-        rows.append((rows[best.first][0] + best.rows, rows[best.first][1] + 1))
-        chosen.append(best)
+    for end, ending in enumerate(runs, 1):
+        options = [
+            ((before[0] + calls, before[1] + (calls > 0), before[2] + run.rows), run)
+            for run in ending
+            if run.bytes <= peak[-1] and (before := cost[run.first]) is not None
+            for calls in [end - run.first if run.rows else 0]
+        ]
+        best = min(options, key=lambda option: option[0], default=None)
+        cost.append(best[0] if best else None)
+        chosen.append(best[1] if best else ending[0])
     units, end = [], len(order)
     while end:
         units.append(chosen[end - 1].unit)

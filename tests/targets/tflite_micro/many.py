@@ -32,7 +32,7 @@ def side_by_side(model: bytes, variant="portable") -> Program:
         if not tensor.constant:
             offsets[key], top = top, top + -(-tensor.bytes // 16) * 16 + GUARD
     offsets |= {key: offsets[root] for key, root in roots.items()}
-    layers = tuple(Layer(call, top) for call in calls)
+    layers = tuple(Layer((call,), top) for call in calls)
     arena = top + max(call.scratch for call in calls) + GUARD
     return Program(graph, variant, layers, offsets, arena, problem=None, plan=None)
 

@@ -88,7 +88,7 @@ def test_a_peer_gets_its_answer():
 
 def test_answers_of_earlier_requests_are_not_taken():
     old = Frame(Code.RUN, 77, b"old").encode()
-    wire = Wire(lambda frame: [old, Frame(Code.INFO, frame.tag, b"other").encode(), *echo(frame)])
+    wire = Wire(lambda frame: [old, Frame(Code.RUN, frame.tag + 1, b"other").encode(), *echo(frame)])
     assert Peer(wire, "it").ask(Code.RUN, b"mine", timeout=1) == b"mine"
 
 

@@ -26,8 +26,10 @@ class Network:
         return h * w * c
 
     def buffers(self) -> tuple[Buffer, ...]:
-        last = len(self.shapes) - 1
-        return tuple(Buffer(k, self.size(k), k == 0, k == last) for k in range(last + 1))
+        """Tensors that nothing writes are inputs, those that nothing reads are outputs."""
+        read = {arg.tensor for call in self.calls for arg in call.args if isinstance(arg, In)}
+        written = {arg.tensor for call in self.calls for arg in call.args if isinstance(arg, Out)}
+        return tuple(Buffer(k, self.size(k), k not in written, k not in read) for k in range(len(self.shapes)))
 
     def windowed(self, name: str, key: int, kernel: tuple[int, int], stride: int, channels: int, *, wide: int) -> int:
         """A convolution with SAME padding whose ring holds ``kernel`` padded rows of ``wide`` bytes per element."""
@@ -97,4 +99,18 @@ def ds_cnn(wide: int = 2) -> Network:
         x = net.pointwise(f"pointwise{block}", x, 1, 64)
     x = net.plain("average", x, 1, 1, 64)
     net.plain("softmax", net.plain("dense", x, 1, 1, 12), 1, 1, 12)
+    return net
+
+
+def mobilenet(wide: int = 2) -> Network:
+    """``vww_96_int8.tflite``: visual wake words, MobileNet v1 with a width of 0.25."""
+    net = Network()
+    x = net.windowed("conv1", net.tensor(96, 96, 3), (3, 3), 2, 8, wide=wide)
+    channels = (16, 32, 32, 64, 64, 128, 128, 128, 128, 128, 128, 256, 256)
+    for block, out in enumerate(channels, 2):
+        stride = 2 if block in (3, 5, 7, 13) else 1
+        x = net.windowed(f"depthwise{block}", x, (3, 3), stride, net.shapes[x][2], wide=wide)
+        x = net.pointwise(f"pointwise{block}", x, 1, out)
+    x = net.plain("average", x, 1, 1, 256)
+    net.plain("softmax", net.plain("dense", x, 1, 1, 2), 1, 1, 2)
     return net

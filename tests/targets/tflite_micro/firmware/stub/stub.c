@@ -6,13 +6,13 @@
 
 #define ROLE(role) __attribute__((section(".rodata.edgewright." role)))
 
-static const int8_t steps[8] ROLE("weights.steps") = {1, 1, 1, 1, 1, 1, 1, 1};
 static const int32_t none[4] ROLE("bias.none") = {0, 0, 0, 0};
 #ifdef STUB_TABLE
 /* Constants that do not fit into the first memory; the last one is 1. */
 static const int8_t table[STUB_TABLE] ROLE("weights.table") = {[STUB_TABLE - 1] = 1};
 #define STEP(i) (table[STUB_TABLE - 1])
 #else
+static const int8_t steps[8] ROLE("weights.steps") = {1, 1, 1, 1, 1, 1, 1, 1};
 #define STEP(i) (steps[(i) % 8])
 #endif
 
