@@ -17,6 +17,9 @@ void ew_port_putc(uint8_t byte);
  * say otherwise. */
 uint32_t ew_port_ticks(void);
 
+/* Overflows of SysTick, for ports that count with it: startup.c has the handler. */
+extern volatile uint32_t ew_tick_overflows;
+
 /* After a fault was reported: does not return. An emulator ends with `status`. */
 void ew_port_halt(int status) __attribute__((noreturn));
 

@@ -5,6 +5,7 @@
  */
 #include "core.h"
 #include "firmware.h"
+#include "port.h"
 
 extern uint32_t ew_data_start[], ew_data_end[], ew_bss_start[], ew_bss_end[];
 extern const uint32_t ew_data_load[];
@@ -13,7 +14,6 @@ void ew_reset(void);
 void ew_fault_entry(void);
 void ew_tick_overflow(void);
 
-/* Counts the overflows of SysTick's 24 bits, for ports that use it. */
 volatile uint32_t ew_tick_overflows;
 void ew_tick_overflow(void) { ew_tick_overflows++; }
 

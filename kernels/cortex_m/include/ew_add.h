@@ -2,15 +2,17 @@
  *
  *     out = clamp((factor_a * a + factor_b * b + offset) >> shift, act_min, act_max)
  *
- * The reference rounds each operand to 2^-20 of the larger scale, and the sum twice. targets/tflite_micro/ops/add.py looks
- * for integers with which the formula above gives the same int8 for all 65,536 pairs of operands, and in which no sum leaves
- * 32 bits; nearly all scales have them. ew_add_exact does what the reference does, for those that have none:
+ * The reference rounds each operand to 2^-20 of the larger scale, and the sum twice. targets/tflite_micro/ops/add.py
+ * looks for integers with which the formula above gives the same int8 for all 65,536 pairs of operands, and in which
+ * no sum leaves 32 bits; nearly all scales have them. ew_add_exact does what the reference does, for those that have
+ * none:
  *
  *     term(x) = round_shift(high_mul((x - zero) * 2^20, multiplier), shift)
  *     out     = clamp(round_shift(high_mul(term(a) + term(b), multiplier), shift) + out_zero, act_min, act_max)
  *
- * Operands and output are of one shape, `count` elements, with shape NULL; the broadcast functions, and ew_add_exact with a
- * shape, take operands of two shapes (ew_broadcast.h). Elements are computed in order, in place where wanted. No scratch. No alignment.
+ * Operands and output are of one shape, `count` elements, with shape NULL; the broadcast functions and ew_add_exact
+ * take operands of two shapes, or of one, as `shape` says (ew_broadcast.h). Elements are computed in order, in place
+ * where wanted. No scratch. No alignment.
  */
 #ifndef EW_ADD_H
 #define EW_ADD_H
@@ -29,7 +31,7 @@ typedef ew_add_t ew_add_limit_t;
 typedef ew_add_t ew_add_broadcast_t;
 typedef ew_add_t ew_add_broadcast_limit_t;
 
-/* With the limits of int8, whatever act_min and act_max are; the vector unit compares in any case and has no such form. */
+/* With the limits of int8, whatever act_min and act_max are. Helium compares in any case and has no such form. */
 #if !defined(EW_MVE)
 void ew_add(const ew_add_t *p, const int8_t *a, const int8_t *b, int8_t *out);
 void ew_add_broadcast(const ew_add_broadcast_t *p, const int8_t *a, const int8_t *b, int8_t *out);

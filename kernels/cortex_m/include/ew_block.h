@@ -12,9 +12,9 @@
  * at the end a last odd channel as it is. A pair (A, B) is [A B] of the first value when depth is odd, then [A0 B0 A2 B2 A1 B1
  * A3 B3] for every four values, and [A0 B0 A1 B1] for two that are left.
  *
- * With those, a word w holds the halves 256 B + A, and sum(x w) - sum(x A) = 256 sum(x B): two channels take one sign
- * extension. A is signed, so that the halves hold B only if 256 B + A fits into 16 bits, and the
- * difference only if |sum(x B)| < 2^23. Where the weights do not promise both, `wide` is set, and it takes two.
+ * The two bytes of a value are the 16 bits of 256 B + A, lower byte first. So a word w holds two such halves, and
+ * sum(x w) - sum(x A) = 256 sum(x B): two channels take one sign extension. Where weights do not fit (B = -128 above a negative
+ * A), or |sum(x B)| could reach 2^23, `wide` is set, the bytes are A and B as they are, and it takes two.
  *
  * Scratch, aligned to 4: portable EW_BLOCK * depth bytes with `overlap`, else none; DSP EW_BLOCK * 2 * (depth + 1) bytes
  * where count is EW_BLOCK or more, else depth bytes with `overlap`.

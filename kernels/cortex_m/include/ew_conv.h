@@ -55,8 +55,6 @@ void ew_depthwise_row(const ew_depthwise_t *p, void *scratch, int32_t y, int8_t 
  * pixels are computed in order, each output pixel is written after its own and the next pixels of its block were read. */
 typedef ew_conv_t ew_pointwise_t;
 void ew_pointwise(const ew_pointwise_t *p, const int8_t *in, int8_t *out, void *scratch);
-void ew_pointwise_load(const ew_pointwise_t *p, void *scratch, int32_t y, const int8_t *row);
-void ew_pointwise_row(const ew_pointwise_t *p, void *scratch, int32_t y, int8_t *out);
 
 /* FULLY_CONNECTED: out(n, o) = clamp(round_once(bias[o] + sum w[o, i] * in[n, i]) + out_zero, act_min, act_max). Unlike the
  * convolutions it rounds once (ew_once.h). One multiplier and shift for all outputs when per_channel is 0; constants are the same

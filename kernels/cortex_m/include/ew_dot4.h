@@ -2,8 +2,8 @@
  *
  *     acc[k] += sum w[k, i] * x[i]        k = 0 to 3, i = 0 to n - 1; sums modulo 2^32
  *
- * Weights: portable and MVE take the four rows one after the other, n values each; DSP takes n a multiple of 4, the rows
- * interleaved in groups of 4 values (pad rows with zeros; x may hold anything there, but must be readable).
+ * Weights: portable and MVE take the four rows one after the other, n values each; DSP takes n a multiple of 4, the
+ * rows interleaved in groups of 4 values (pad rows with zeros; x may hold anything there, but must be readable).
  * No alignment is asked. Returns what follows these weights.
  */
 #ifndef EW_DOT4_H

@@ -31,6 +31,7 @@ EW_INLINE uint32_t ew_pair(int32_t first, int32_t second) { return (uint32_t)(ui
         return to;                                                            \
     }
 
+EW_DSP_2(ew_ssub16, uint32_t, "ssub16", uint32_t, uint32_t)
 EW_DSP_2(ew_smuad, int32_t, "smuad", uint32_t, uint32_t)
 EW_DSP_3(ew_smlad, "smlad", uint32_t, uint32_t)
 EW_DSP_3(ew_smlabb, "smlabb", uint32_t, uint32_t)
@@ -56,6 +57,9 @@ EW_INLINE int32_t ew_saturate8_half(int32_t x) {
 
 EW_INLINE int32_t ew_low(uint32_t pair) { return (int16_t)(pair & 0xFFFF); }
 EW_INLINE int32_t ew_high(uint32_t pair) { return (int16_t)(pair >> 16); }
+
+/* Both differences, modulo 2^16. */
+EW_INLINE uint32_t ew_ssub16(uint32_t a, uint32_t b) { return ew_pair(ew_low(a) - ew_low(b), ew_high(a) - ew_high(b)); }
 
 /* low(a) low(b) + high(a) high(b), and added to c: modulo 2^32. */
 EW_INLINE int32_t ew_smuad(uint32_t a, uint32_t b) {

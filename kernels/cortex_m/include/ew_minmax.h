@@ -2,8 +2,8 @@
  *
  *     ew_minimum: out = min(a, b)        ew_maximum: out = max(a, b)        ew_clamp8: out = clamp(in, low, high)
  *
- * Operands and output are of one shape, `count` elements, with shape NULL; the _broadcast functions take operands of two
- * shapes (ew_broadcast.h). Elements are computed in order, in place where wanted. No scratch. No alignment.
+ * Operands and output are of one shape, `count` elements, with shape NULL; the _broadcast functions take operands of
+ * two shapes (ew_broadcast.h). Elements are computed in order, in place where wanted. No scratch. No alignment.
  */
 #ifndef EW_MINMAX_H
 #define EW_MINMAX_H

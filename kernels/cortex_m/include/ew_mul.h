@@ -4,14 +4,14 @@
  *
  * with the two roundings of ew_requantize(), in fewer steps:
  *
- *     x   = (a * lift + add_a) * (b + add_b)           lift = 2^(1 + left shift), add_a = -lift * a's zero, add_b = -b's zero
+ *     x   = (a * lift + add_a) * (b + add_b)      lift = 2^(1 + left shift), add_a = -lift * zero, add_b = -zero
  *     y   = round_mul(x, multiplier)
  *     out = clamp((y + (y < 0 ? tie : 0) + offset) >> shift, act_min, act_max)
  *
- * tie is -1 (halves go away from zero), or 0 where shift is 0; offset = 2^(shift - 1) + out's zero * 2^shift. A right shift of
- * more than 22 gives the same as one of 22. Operands and output are of one shape, `count` elements, with shape NULL;
- * the broadcast functions take operands of two shapes (ew_broadcast.h). Elements are computed in order, in place where wanted.
- * No scratch. No alignment.
+ * tie is -1 (halves go away from zero), or 0 where shift is 0; offset = 2^(shift - 1) + out's zero * 2^shift. A right
+ * shift of more than 22 gives the same as one of 22. Operands and output are of one shape, `count` elements, with
+ * shape NULL; the broadcast functions take operands of two shapes (ew_broadcast.h). Elements are computed in order,
+ * in place where wanted. No scratch. No alignment.
  */
 #ifndef EW_MUL_H
 #define EW_MUL_H
@@ -33,7 +33,7 @@ typedef ew_mul_t ew_mul_limit_t;
 typedef ew_mul_t ew_mul_broadcast_t;
 typedef ew_mul_t ew_mul_broadcast_limit_t;
 
-/* With the limits of int8, whatever act_min and act_max are; the vector unit compares in any case and has no such form. */
+/* With the limits of int8, whatever act_min and act_max are. Helium compares in any case and has no such form. */
 #if !defined(EW_MVE)
 void ew_mul(const ew_mul_t *p, const int8_t *a, const int8_t *b, int8_t *out);
 void ew_mul_broadcast(const ew_mul_broadcast_t *p, const int8_t *a, const int8_t *b, int8_t *out);

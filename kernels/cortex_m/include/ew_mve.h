@@ -21,10 +21,6 @@
 #if defined(EW_MVE)
 #include <arm_mve.h>
 
-/* What counts is assembler; everything around it is to be small. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("Os")
-#endif
 
 /* Of functions that are assembler alone: the compiler is not to conclude anything from their bodies. */
 #if defined(__clang__)

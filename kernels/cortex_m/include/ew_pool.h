@@ -4,9 +4,8 @@
  *                    without the elements that lie outside of the image; never empty
  *     out(y, x, c) = clamp(average or maximum of the window's channel c, act_min, act_max)
  *
- * An average is rounded to nearest, half away from zero. Output pixels are computed in order, channels in blocks from
- * first to last: a block is written after its own window was read, so that the output may overwrite what no later
- * block reads (Call.overlap). No scratch. No alignment.
+ * An average is rounded to nearest, half away from zero. Output pixels are computed in order, and a pixel may lie on
+ * the first element of its own window or in front of it (Call.overlap). No scratch. No alignment.
  *
  * Row by row: `load` takes one input row into a ring of min(window_h, in_h) rows in scratch, `row` computes one output row.
  */

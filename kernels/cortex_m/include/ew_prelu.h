@@ -7,8 +7,8 @@
  *     y   = round_mul(d * lift[s] * (s ? e : 1), multiplier[s])        s = d < 0
  *     out = clamp((y + (y < 0 ? tie[s] : 0) + offset[s]) >> shift[s], -128, 127)        tie[0] does not matter
  *
- * alpha is of the same shape, or of one that is broadcast to it by `shape` (ew_broadcast.h). Elements are computed in order, in
- * place where wanted. No scratch. No alignment.
+ * alpha is broadcast to the shape of the input by `shape` (ew_broadcast.h). Elements are computed in order, in place
+ * where wanted. No scratch. No alignment.
  */
 #ifndef EW_PRELU_H
 #define EW_PRELU_H

@@ -4,8 +4,9 @@
  *     ew_dequantize: out = scale * (in - zero)
  *     ew_flip:       out = in with its sign bit turned over: uint8 to int8 and back, with zero points 128 apart
  *
- * The first two are the only kernels that compute with floats. Elements are computed in order. ew_flip and ew_quantize may
- * run in place; the output of ew_dequantize must not overlap with its input. No scratch. No alignment.
+ * The first two are the only kernels that compute with floats. Elements are computed in order. ew_flip and
+ * ew_quantize may run in place; the output of ew_dequantize must not overlap with its input. No scratch. No
+ * alignment.
  */
 #ifndef EW_QUANTIZE_H
 #define EW_QUANTIZE_H

@@ -4,7 +4,8 @@
  *     out(y, x, c) = sum over the four neighbours of in * weight_y * weight_x / 2^20, half away from zero
  *
  * where the weights are 1024 - f and f. Divisions truncate. s has at most 31 bits; f lies in -512 .. 2047, so that sums
- * stay below 2^30. The output must not overlap with the input.
+ * stay below 2^31. The output must not overlap with the input. Where rounding of the scale takes y0 beyond the image,
+ * TFLite reads what lies there; here y0 is clamped.
  */
 #ifndef EW_RESIZE_H
 #define EW_RESIZE_H

@@ -1,14 +1,16 @@
-/* SOFTMAX of int8 tensors along the last axis, in the reference's fixed point; the output has scale 1/256 and zero point -128.
+/* SOFTMAX of int8 tensors along the last axis, in the reference's fixed point; the output has scale 1/256 and zero
+ * point -128.
  *
  * With d = in - (largest of the row), an element counts where d >= diff_min (an integer, 0 or below):
  *
  *     e    = exp(high_mul(d * 2^shift, multiplier)), argument with 26 fraction bits, result with 31
  *     sum  = sum of round_shift(e, 12), 19 fraction bits
- *     out  = clamp(round_shift(high_mul(e, 1 / sum), bits) - 128, -128, 127), and -128 for an element that does not count
+ *     out  = min(round_shift(high_mul(e, 1 / sum), bits), 255) - 128, and -128 for an element that does not count
  *
- * exp is a Taylor series around -1/8 on [-1/4, 0) times powers of e for the other bits of the argument; 1 / sum is three
- * Newton-Raphson steps from 48/17 - 32/17 x (gemmlowp's fixed point). `rows` rows of `depth` elements, depth at most 511 so that
- * sum stays within what the reference accepts. Rows are computed in order, in place where wanted. No scratch. No alignment.
+ * exp is a Taylor series around -1/8 on [-1/4, 0) times powers of e for the other bits of the argument; 1 / sum is
+ * three Newton-Raphson steps from 48/17 - 32/17 x (gemmlowp's fixed point). `rows` rows of `depth` elements, depth at
+ * most 511 so that sum stays within what the reference accepts. Rows are computed in order, in place where wanted. No
+ * scratch. No alignment.
  */
 #ifndef EW_SOFTMAX_H
 #define EW_SOFTMAX_H

@@ -1,12 +1,14 @@
-/* SVDF (Nakkiran et al. 2015), integer form of TFLite: each of units * rank filters keeps the last `memory` values of its
- * dot product with the input, and looks back at them.
+/* SVDF (Nakkiran et al. 2015), integer form of TFLite: each of units * rank filters keeps the last `memory` values of
+ * its dot product with the input, and looks back at them.
  *
- *     state(f)    = state(f) without its oldest value, then saturate16(requantize(bias_feature[f] + sum feature[f, i] * x[i]))
- *     out(u)      = saturate8(requantize(bias[u] + sum over the filters f of u and m of time[f, m] * state(f)[m]) + out_zero)
+ *     newest(f) = saturate16(requantize(bias_feature[f] + sum feature[f, i] * x[i]))
+ *     state(f)  = state(f) without its oldest value, then newest(f)
+ *     out(u)    = saturate8(requantize(bias[u] + sum time[f, m] * state(f)[m]) + out_zero), over m and u's filters f
  *
- * with multiplier_feature and multiplier_time; sums are modulo 2^32. The zero point of x times the sums of the feature weights
- * is in bias_feature. feature: four filters at a time as ew_dot4 takes them, the last four filled up with zeros. state:
- * (batch, filters, memory), between two calls already moved by one place, so that the last waits for the newest. Scratch: in_c rounded up to 4 bytes.
+ * with multiplier_feature and multiplier_time; sums are modulo 2^32. The zero point of x times the sums of the feature
+ * weights is in bias_feature. feature: four filters at a time as ew_dot4 takes them, the last four filled up with
+ * zeros. state: (batch, filters, memory); between two calls it is already moved by one place, and the last waits for
+ * the newest. Scratch: in_c rounded up to 4 bytes.
  */
 #ifndef EW_SVDF_H
 #define EW_SVDF_H

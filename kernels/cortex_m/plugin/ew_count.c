@@ -1,9 +1,10 @@
-/* A TCG plugin for QEMU (plugin interface version 1) that counts what a Cortex-M executes, by class and phase.
+/* A TCG plugin for QEMU (plugin interface 1, or 3 as EW_PLUGIN_API says) that counts what a Cortex-M executes, by class and phase.
  *
- *     -plugin ew_count.so,mark=ADDRESS,out=FILE
+ *     -plugin ew_count.so,mark=ADDRESS,out=FILE[,mve=off]
  *
  * A phase ends whenever the instruction at ADDRESS is about to be executed (firmware: ew_mark). FILE gets JSON when QEMU ends:
- * one list of numbers per phase, in the order of CLASSES below.
+ * one list of numbers per phase, in the order of CLASSES below. With mve=off, moves between core registers and parts of
+ * a register of the extension are floating point; a core with vectors uses them for those.
  *
  * QEMU executes blocks: straight runs of instructions. Classes are counted when a block is translated, and multiplied by how
  * often it was executed when the phase ends. Instructions that a predicate or condition skips count as executed.
@@ -15,6 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifndef EW_PLUGIN_API
+#define EW_PLUGIN_API 1
+#endif
 
 /* --- what is used of QEMU's plugin interface (https://www.qemu.org/docs/master/devel/tcg-plugins.html) --- */
 
@@ -28,13 +33,17 @@ typedef void (*at_exit)(plugin_id, void *);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+#if EW_PLUGIN_API >= 3
+size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t bytes);
+#else
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+#endif
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, tb_translated callback);
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, tb_executed callback, int flags, void *data);
 void qemu_plugin_register_atexit_cb(plugin_id id, at_exit callback, void *data);
 
-__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+__attribute__((visibility("default"))) int qemu_plugin_version = EW_PLUGIN_API;
 __attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv);
 
 /* --- classes --- */
@@ -42,7 +51,7 @@ __attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, con
 #define CLASSES \
     X(ALU, "alu") X(MUL, "mul") X(MUL_LONG, "mul_long") X(DIV, "div") X(LOAD, "load") X(STORE, "store") \
     X(MULTIPLE, "multiple") X(BRANCH, "branch") X(LOOP, "loop") X(FP, "fp") X(FP_DIV, "fp_div") \
-    X(MVE, "mve") X(MVE_MUL, "mve_mul") X(MVE_LOAD, "mve_load") X(MVE_STORE, "mve_store")
+    X(MVE, "mve") X(MVE_LOAD, "mve_load") X(MVE_STORE, "mve_store")
 
 enum {
 #define X(name, text) name,
@@ -60,6 +69,8 @@ static const char *const names[] = {
     CLASSES
 #undef X
     "words", "paired", "taken"};
+
+static bool has_mve = true;
 
 static unsigned ones(unsigned bits) { return (unsigned)__builtin_popcount(bits); }
 
@@ -91,9 +102,7 @@ static int extension(unsigned h, unsigned g, unsigned *words) {
     if (coprocessor < 9 || coprocessor > 11 || (h & 0xFF00) == 0xEF00 || (h & 0xFF00) == 0xFF00) {
         bool vector_memory = (h & 0xEE00) == 0xEC00 && (h & 0x1A0) && coprocessor >= 14;
         if (vector_memory) return load ? MVE_LOAD : MVE_STORE;
-        bool multiplies = (h & 0xEE80) == 0xEE80 && coprocessor >= 14 && (g & 0x1F00) != 0x0F00;
-        bool product = (h & 0xEF80) == 0xEF00 && (g & 0x0F10) == 0x0910;
-        return multiplies || product || ((h & 0xEF80) == 0xEE00 && coprocessor == 14) ? MVE_MUL : MVE;
+        return MVE;
     }
     if (memory && (h & 0x120) == 0x100) return load ? LOAD : STORE;
     if (memory) {
@@ -101,7 +110,7 @@ static int extension(unsigned h, unsigned g, unsigned *words) {
         return MULTIPLE;
     }
     if ((h & 0xFF00) == 0xEE00) {
-        if (coprocessor == 11 && (g & 0x1F) == 0x10) return MVE;                    /* VDUP, VMOV of a lane */
+        if (has_mve && coprocessor == 11 && (g & 0x1F) == 0x10) return MVE; /* VDUP, VMOV of a lane */
         if ((h & 0xFFE0) == 0xEEE0 && (g & 0xFFF) == 0xA10 && (h & 14) == 12) return MVE; /* VMSR, VMRS of VPR */
         if ((h & 0xFFB0) == 0xEE80 && !(g & 0x40)) return FP_DIV;
         if ((h & 0xFFBF) == 0xEEB1 && (g & 0xD0) == 0xC0) return FP_DIV; /* VSQRT */
@@ -197,7 +206,11 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb) {
         size_t size = qemu_plugin_insn_size(insn);
         uint16_t half[2] = {0, 0};
         unsigned words = 0;
+#if EW_PLUGIN_API >= 3
+        qemu_plugin_insn_data(insn, half, sizeof half);
+#else
         memcpy(half, qemu_plugin_insn_data(insn), size < 4 ? size : 4);
+#endif
         int kind = size == 2 ? narrow(half[0], &words) : wide(half[0], half[1], &words);
         block->counts[kind]++;
         block->counts[WORDS] += words;
@@ -233,6 +246,7 @@ int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv) {
     (void)info;
     for (int i = 0; i < argc; i++) {
         if (strncmp(argv[i], "mark=", 5) == 0) mark_address = strtoull(argv[i] + 5, NULL, 0);
+        if (strcmp(argv[i], "mve=off") == 0) has_mve = false;
         if (strncmp(argv[i], "out=", 4) == 0) out_path = argv[i] + 4;
     }
     if (out_path == NULL) return 1;

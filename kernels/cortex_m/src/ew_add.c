@@ -87,8 +87,5 @@ static void run_exact(const void *params, const int8_t *a, const int8_t *b, int8
 }
 
 void ew_add_exact(const ew_add_exact_t *p, const int8_t *a, const int8_t *b, int8_t *out) {
-    if (p->shape)
-        ew_broadcast(p->shape, p->count, run_exact, p, a, b, out);
-    else
-        run_exact(p, a, b, out, 1);
+    ew_broadcast(p->shape, p->count, run_exact, p, a, b, out);
 }

@@ -5,9 +5,8 @@
 #if defined(EW_MVE)
 
 static void store(
-    const ew_conv_t *p, int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step, int32_t n, int32_t apart) {
-    int32_t cell = p->in_c / p->groups, past = (cell + 15) & ~15;
-    (void)apart;
+    const ew_mve_ring_t *ring, int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step, int32_t n) {
+    int32_t cell = ring->cell, past = (cell + 15) & ~15;
     if (n <= 0) return;
     __asm volatile(
         "1: dlstp.8  lr, %[cell]\n"
@@ -23,32 +22,21 @@ static void store(
         : "q0", "lr", "cc", "memory");
 }
 
-EW_INLINE ew_mve_ring_use_t use_of(const ew_conv_t *p) {
-    return (ew_mve_ring_use_t){p->in_c / p->groups, p->groups, p->groups * p->dilation_w, store};
-}
-
-EW_INLINE void *ring_of(void *scratch) { return (int32_t *)scratch + EW_MVE_SUMS; }
-
-void ew_conv_load(const ew_conv_t *p, void *scratch, int32_t y, const int8_t *row) {
-    ew_mve_ring_use_t use = use_of(p);
-    ew_mve_ring_load(p, ring_of(scratch), y, row, &use);
-}
-
-void ew_conv_row(const ew_conv_t *p, void *scratch, int32_t y, int8_t *out) {
-    ew_mve_ring_use_t use = use_of(p);
-    int32_t plane = ew_mve_ring_plane(p, use.cell), column = p->kernel_h * use.cell, across = p->dilation_w;
+static void row(const ew_mve_ring_t *ring, const int8_t *windows, int8_t *out) {
+    const ew_conv_t *p = ring->p;
+    int32_t across = p->dilation_w;
     ew_mve_product_t g = {
         .weights = p->weights, .bias = p->bias, .multiplier = p->multiplier, .shift = p->shift,
-        .step = p->stride_w * column, .length = p->kernel_w * column, .channels = p->out_c / p->groups,
+        .step = p->stride_w * ring->column, .length = p->kernel_w * ring->column, .channels = p->out_c / p->groups,
         .out_step = across * p->out_c, .out_zero = p->out_zero,
     };
-    const int8_t *planes = ew_mve_ring_window(p, ring_of(scratch), y, &use);
-    for (int32_t group = 0; group < p->groups; group++, planes += across * plane) {
+    for (int32_t group = 0; group < p->groups; group++, windows += ring->apart) {
         for (int32_t x = 0; x < ew_min(across, p->out_w); x++) {
-            g.in = planes + x * p->stride_w % across * plane + x * p->stride_w / across * column;
+            int32_t column = x * p->stride_w;
+            g.in = windows + column % across * ring->plane + column / across * ring->column;
             g.out = out + x * p->out_c + group * g.channels;
             g.count = (p->out_w - x + across - 1) / across;
-            ew_mve_product(&g, scratch);
+            ew_mve_product(&g, ring->sums);
         }
         g.weights += g.channels * g.length;
         g.bias += g.channels;
@@ -58,8 +46,26 @@ void ew_conv_row(const ew_conv_t *p, void *scratch, int32_t y, int8_t *out) {
     ew_mve_limit(out, p->out_w * p->out_c, p->act_min, p->act_max);
 }
 
+static ew_mve_ring_t ring_of(const ew_conv_t *p, void *scratch) {
+    ew_mve_ring_t ring = ew_mve_ring(p, scratch, EW_MVE_SUMS, p->groups, p->groups);
+    ring.store = store;
+    ring.row = row;
+    return ring;
+}
+
+void ew_conv_load(const ew_conv_t *p, void *scratch, int32_t y, const int8_t *from) {
+    ew_mve_ring_t ring = ring_of(p, scratch);
+    ew_mve_ring_load(&ring, y, from);
+}
+
+void ew_conv_row(const ew_conv_t *p, void *scratch, int32_t y, int8_t *out) {
+    ew_mve_ring_t ring = ring_of(p, scratch);
+    ew_mve_ring_row(&ring, y, out);
+}
+
 void ew_conv(const ew_conv_t *p, const int8_t *in, int8_t *out, void *scratch) {
-    ew_mve_ring_image(p, in, out, scratch, ew_conv_load, ew_conv_row);
+    ew_mve_ring_t ring = ring_of(p, scratch);
+    ew_mve_ring_image(&ring, in, out);
 }
 
 #endif

@@ -8,12 +8,10 @@
 
 /* Each channel of a pixel goes into a plane of its own. */
 static void store(
-    const ew_conv_t *p, int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step, int32_t n, int32_t apart) {
-    int32_t channels = p->in_c, past = (channels + 7) & ~7;
-    if (apart > UINT16_MAX / 8) {
-        for (; n > 0; n--, to += to_step, from += from_step) {
-            for (int32_t c = 0; c < channels; c++) to[c * apart] = from[c];
-        }
+    const ew_mve_ring_t *ring, int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step, int32_t n) {
+    int32_t channels = ring->p->in_c, apart = ring->apart, past = (channels + 7) & ~7;
+    for (; n > 0 && apart > UINT16_MAX / 8; n--, to += to_step, from += from_step) {
+        for (int32_t c = 0; c < channels; c++) to[c * apart] = from[c];
     }
     if (n <= 0) return;
     uint16x8_t places = vmulq_n_u16(vidupq_n_u16(0, 1), (uint16_t)apart);
@@ -131,43 +129,65 @@ EW_MVE_NAKED static void fours(row_t *f __attribute__((unused))) {
         "   pop      {r4-r11, pc}\n");
 }
 
-/* Adds to the sums of four channels what 16 bytes of their windows, from `part` on, give. */
-static void add_part(
-    const row_t *f, int32_t part, const int8_t *const weights[4], const int8_t *const in[4], int32_t *sums) {
-    mve_pred16_t valid = vctp8q((uint32_t)(f->length - part));
-    int8x16_t w0 = vldrbq_z_s8(weights[0] + part, valid), w1 = vldrbq_z_s8(weights[1] + part, valid);
-    int8x16_t w2 = vldrbq_z_s8(weights[2] + part, valid), w3 = vldrbq_z_s8(weights[3] + part, valid);
-    const int8_t *a = in[0] + part, *b = in[1] + part, *c = in[2] + part, *d = in[3] + part;
+/* 16 bytes of four channels' windows, or less, as `add_part` wants them. */
+typedef struct {
+    const int8_t *weights[4];
+    int32_t *sums; /* four per pixel */
+    const int8_t *in[4];
+    int32_t step, length, pixels;
+} part_t;
+
+/* Adds to the sums of four channels what a part of their windows gives. q1 to q4 weights; r0, r2, r4, r6 sums; r1 their place;
+ * r3, r5, r7, r8 windows; r9 step. */
+EW_MVE_NAKED static void add_part(const part_t *f __attribute__((unused))) {
     __asm volatile(
-        "   dls      lr, %[n]\n"
-        "1: ldm      %[sums], {r0, r2, r4, r6}\n"
-            TAP("r0", "%[a]", "", "%q[w0]") TAP("r2", "%[b]", "", "%q[w1]")
-            TAP("r4", "%[c]", "", "%q[w2]") TAP("r6", "%[d]", "", "%q[w3]")
-        "   add      %[a], %[step]\n"
-        "   add      %[b], %[step]\n"
-        "   add      %[c], %[step]\n"
-        "   add      %[d], %[step]\n"
-        "   stm      %[sums]!, {r0, r2, r4, r6}\n"
+        "   push     {r4-r9, lr}\n"
+        "   vpush    {d8-d9}\n"
+        "   ldm      r0!, {r2, r4, r6, r12}\n"
+        "   ldm      r0, {r1, r3, r5, r7, r8, r9}\n"
+        "   ldrd     r0, lr, [r0, #24]\n"
+        "   vctp.8   r0\n"
+        "   vpstttt\n"
+        "   vldrbt.u8 q1, [r2]\n"
+        "   vldrbt.u8 q2, [r4]\n"
+        "   vldrbt.u8 q3, [r6]\n"
+        "   vldrbt.u8 q4, [r12]\n"
+        "   dls      lr, lr\n"
+        "1: ldm      r1, {r0, r2, r4, r6}\n"
+            TAP("r0", "r3", "", "q1") TAP("r2", "r5", "", "q2") TAP("r4", "r7", "", "q3") TAP("r6", "r8", "", "q4")
+        "   add      r3, r9\n"
+        "   add      r5, r9\n"
+        "   add      r7, r9\n"
+        "   add      r8, r9\n"
+        "   stm      r1!, {r0, r2, r4, r6}\n"
         "   le       lr, 1b\n"
-        : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [sums] "+r"(sums)
-        : [n] "r"(f->pixels), [step] "r"(f->step), [w0] "w"(w0), [w1] "w"(w1), [w2] "w"(w2), [w3] "w"(w3)
-        : "r0", "r2", "r4", "r6", "lr", "q0", "memory");
+        "   vpop     {d8-d9}\n"
+        "   pop      {r4-r9, pc}\n");
+}
+
+/* Sums of four channels from `first` on, `count` of them different: windows of any length, any depth multiplier. */
+static void add_all(const ew_conv_t *p, const row_t *f, const int8_t *window, int32_t first, int32_t count, int32_t *sums) {
+    part_t part = {.sums = sums, .step = f->step, .pixels = f->pixels};
+    int32_t times = p->out_c / p->in_c;
+    for (int32_t done = 0; done < f->length; done += 16) {
+        part.length = f->length - done;
+        for (int32_t i = 0; i < 4; i++) {
+            int32_t channel = ew_min(i, count - 1);
+            part.weights[i] = f->weights + channel * f->length + done;
+            part.in[i] = window + (first + channel) / times * f->apart + done;
+        }
+        add_part(&part);
+    }
 }
 
 /* The next four channels, or what is left: windows of any length, any shift, any depth multiplier. */
 static void any(const ew_conv_t *p, row_t *f, const int8_t *window, int32_t *sums) {
-    int32_t first = p->out_c - f->channels, count = ew_min(f->channels, 4), times = p->out_c / p->in_c;
+    int32_t count = ew_min(f->channels, 4);
     mve_pred16_t stored = vctp32q((uint32_t)count);
     int32x4_t bias = vldrwq_z_s32(f->bias, stored), multiplier = vldrwq_z_s32(f->multiplier, stored);
     int32x4_t shift = vldrbq_z_s32(f->shift, stored);
-    const int8_t *weights[4], *in[4];
-    for (int32_t i = 0; i < 4; i++) {
-        int32_t channel = ew_min(i, count - 1);
-        weights[i] = f->weights + channel * f->length;
-        in[i] = window + (first + channel) / times * f->apart;
-    }
     for (int32_t x = 0; x < f->pixels; x++) vstrwq_s32(sums + 4 * x, bias);
-    for (int32_t part = 0; part < f->length; part += 16) add_part(f, part, weights, in, sums);
+    add_all(p, f, window, p->out_c - f->channels, count, sums);
     int8_t *out = f->out;
     for (int32_t x = f->pixels; x > 0; x--, sums += 4, out += f->out_step) {
         int32x4_t y = ew_mve_requantize(vldrwq_s32(sums), multiplier, shift);
@@ -182,44 +202,50 @@ static void any(const ew_conv_t *p, row_t *f, const int8_t *window, int32_t *sum
     f->channels -= 4;
 }
 
-EW_INLINE ew_mve_ring_use_t use_of(const ew_conv_t *p) {
-    return (ew_mve_ring_use_t){1, p->in_c, p->dilation_w, store};
-}
-
-/* Sums come first. */
-EW_INLINE void *ring_of(const ew_conv_t *p, void *scratch) { return (int32_t *)scratch + 4 * p->out_w; }
-
 /* All channels of the pixels x, x + dilation_w, ...; window: of the first of them in the first channel. */
-static void pixels(const ew_conv_t *p, const int8_t *window, int32_t apart, int32_t x, int8_t *out, int32_t *sums) {
+static void pixels(const ew_mve_ring_t *ring, const int8_t *window, int32_t x, int8_t *out) {
+    const ew_conv_t *p = ring->p;
     row_t f = {
-        p->weights, p->multiplier, p->shift, p->bias, out + x * p->out_c, window, apart, p->dilation_w * p->out_c,
+        p->weights, p->multiplier, p->shift, p->bias, out + x * p->out_c, window, ring->apart, p->dilation_w * p->out_c,
         p->stride_w * p->kernel_h, (p->out_w - x + p->dilation_w - 1) / p->dilation_w, p->out_zero,
         p->kernel_h * p->kernel_w, p->out_c,
     };
     while (f.channels > 0) {
         if (f.length <= 16 && p->out_c == p->in_c) fours(&f);
-        if (f.channels > 0) any(p, &f, window, sums);
+        if (f.channels > 0) any(p, &f, window, ring->sums);
     }
 }
 
-void ew_depthwise_load(const ew_depthwise_t *p, void *scratch, int32_t y, const int8_t *row) {
-    ew_mve_ring_use_t use = use_of(p);
-    ew_mve_ring_load(p, ring_of(p, scratch), y, row, &use);
-}
-
-void ew_depthwise_row(const ew_depthwise_t *p, void *scratch, int32_t y, int8_t *out) {
-    ew_mve_ring_use_t use = use_of(p);
-    int32_t plane = ew_mve_ring_plane(p, 1), across = p->dilation_w;
-    const int8_t *planes = ew_mve_ring_window(p, ring_of(p, scratch), y, &use);
+static void row(const ew_mve_ring_t *ring, const int8_t *windows, int8_t *out) {
+    const ew_conv_t *p = ring->p;
+    int32_t across = p->dilation_w;
     for (int32_t x = 0; x < ew_min(across, p->out_w); x++) {
         int32_t column = x * p->stride_w;
-        pixels(p, planes + column % across * plane + column / across * p->kernel_h, across * plane, x, out, scratch);
+        pixels(ring, windows + column % across * ring->plane + column / across * ring->column, x, out);
     }
     ew_mve_limit(out, p->out_w * p->out_c, p->act_min, p->act_max);
 }
 
+static ew_mve_ring_t ring_of(const ew_conv_t *p, void *scratch) {
+    ew_mve_ring_t ring = ew_mve_ring(p, scratch, 4 * p->out_w, p->in_c, 1);
+    ring.store = store;
+    ring.row = row;
+    return ring;
+}
+
+void ew_depthwise_load(const ew_depthwise_t *p, void *scratch, int32_t y, const int8_t *from) {
+    ew_mve_ring_t ring = ring_of(p, scratch);
+    ew_mve_ring_load(&ring, y, from);
+}
+
+void ew_depthwise_row(const ew_depthwise_t *p, void *scratch, int32_t y, int8_t *out) {
+    ew_mve_ring_t ring = ring_of(p, scratch);
+    ew_mve_ring_row(&ring, y, out);
+}
+
 void ew_depthwise(const ew_depthwise_t *p, const int8_t *in, int8_t *out, void *scratch) {
-    ew_mve_ring_image(p, in, out, scratch, ew_depthwise_load, ew_depthwise_row);
+    ew_mve_ring_t ring = ring_of(p, scratch);
+    ew_mve_ring_image(&ring, in, out);
 }
 
 #endif

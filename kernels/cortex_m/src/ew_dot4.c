@@ -17,21 +17,29 @@ const int8_t *ew_dot4(const int8_t *w, const int8_t *x, int32_t n, int32_t *acc)
 }
 
 #elif defined(EW_MVE)
-#include <arm_mve.h>
 
 const int8_t *ew_dot4(const int8_t *w, const int8_t *x, int32_t n, int32_t *acc) {
-    const int8_t *w1 = w + n, *w2 = w1 + n, *w3 = w2 + n;
+    const int8_t *w1 = w + n, *w2 = w1 + n, *w3 = w2 + n, *behind = w3 + n;
     int32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
-    for (; n > 0; n -= 16, x += 16, w += 16, w1 += 16, w2 += 16, w3 += 16) {
-        mve_pred16_t some = vctp8q((uint32_t)n);
-        int8x16_t v = vldrbq_z_s8(x, some);
-        a = vmladavaq_s8(a, v, vldrbq_z_s8(w, some));
-        b = vmladavaq_s8(b, v, vldrbq_z_s8(w1, some));
-        c = vmladavaq_s8(c, v, vldrbq_z_s8(w2, some));
-        d = vmladavaq_s8(d, v, vldrbq_z_s8(w3, some));
-    }
+    __asm volatile(
+        "   wlstp.8  lr, %[n], 2f\n"
+        "1: vldrb.8  q0, [%[x]], #16\n"
+        "   vldrb.8  q1, [%[w]], #16\n"
+        "   vmladava.s8 %[a], q0, q1\n"
+        "   vldrb.8  q2, [%[w1]], #16\n"
+        "   vmladava.s8 %[b], q0, q2\n"
+        "   vldrb.8  q1, [%[w2]], #16\n"
+        "   vmladava.s8 %[c], q0, q1\n"
+        "   vldrb.8  q2, [%[w3]], #16\n"
+        "   vmladava.s8 %[d], q0, q2\n"
+        "   letp     lr, 1b\n"
+        "2:\n"
+        : [a] "+Te"(a), [b] "+Te"(b), [c] "+Te"(c), [d] "+Te"(d),
+          [x] "+l"(x), [w] "+r"(w), [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3)
+        : [n] "r"(n)
+        : "q0", "q1", "q2", "lr", "memory");
     acc[0] = a, acc[1] = b, acc[2] = c, acc[3] = d;
-    return w3 + (n < 0 ? n : 0);
+    return behind;
 }
 
 #else

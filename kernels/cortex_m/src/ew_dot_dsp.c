@@ -60,6 +60,9 @@ static void dot(const int8_t *x, const int8_t *w, const int8_t *w1, int32_t grou
 
 #endif
 
+/* The second weight of two bytes. */
+static inline int32_t second_of(const int8_t *w, int32_t wide) { return w[1] + (!wide && w[0] < 0); }
+
 /* Four channels of one window; an even depth, weights aligned to 4 and not wide. The difference of the sums must not reach
  * 2^31: 508 values at a time. */
 static void quad(const int8_t *x, const int8_t *w, int32_t depth, int32_t *sums) {
@@ -74,25 +77,27 @@ static void quad(const int8_t *x, const int8_t *w, int32_t depth, int32_t *sums)
             sums[i + 1] = ew_add32(sums[i + 1], (int32_t)((uint32_t)part[i + 1] - (uint32_t)part[i]) >> 8);
         }
     }
-    for (int32_t i = 0; i < 4 && (depth & 2); i++) {
-        const int8_t *at = (i < 2 ? w : w1) + i % 2;
+    for (int32_t i = 0; i < 4 && (depth & 2); i += 2) {
+        const int8_t *at = i < 2 ? w : w1;
         sums[i] = ew_add32(sums[i], x[0] * at[0] + x[1] * at[2]);
+        sums[i + 1] = ew_add32(sums[i + 1], x[0] * second_of(at, 0) + x[1] * second_of(at + 2, 0));
     }
 }
 
 /* Two channels of one window, whatever the weights. */
-static void pair(const int8_t *x, const int8_t *w, int32_t depth, int32_t *sums) {
+static void pair(const int8_t *x, const int8_t *w, int32_t depth, int32_t wide, int32_t *sums) {
     int32_t first = 0, second = 0;
-    if (depth & 1) first = *x * w[0], second = *x++ * w[1], w += 2;
+    if (depth & 1) first = *x * w[0], second = *x++ * second_of(w, wide), w += 2;
     for (const int8_t *end = x + (depth & ~3); x < end; x += 4, w += 8) {
-        uint32_t values = ew_word(x), even = ew_word(w), odd = ew_word(w + 4);
-        uint32_t low = ew_even_bytes(values), high = ew_odd_bytes(values);
-        first = ew_smlad(high, ew_even_bytes(odd), ew_smlad(low, ew_even_bytes(even), first));
-        second = ew_smlad(high, ew_odd_bytes(odd), ew_smlad(low, ew_odd_bytes(even), second));
+        uint32_t values = ew_word(x), low = ew_even_bytes(values), high = ew_odd_bytes(values);
+        uint32_t w0 = ew_word(w), w1 = ew_word(w + 4), a0 = ew_even_bytes(w0), a1 = ew_even_bytes(w1);
+        first = ew_smlad(high, a1, ew_smlad(low, a0, first));
+        if (!wide) w0 = ew_ssub16(w0, a0), w1 = ew_ssub16(w1, a1);
+        second = ew_smlad(high, ew_odd_bytes(w1), ew_smlad(low, ew_odd_bytes(w0), second));
     }
     if (depth & 2) {
         first = ew_add32(first, x[0] * w[0] + x[1] * w[2]);
-        second = ew_add32(second, x[0] * w[1] + x[1] * w[3]);
+        second = ew_add32(second, x[0] * second_of(w, wide) + x[1] * second_of(w + 2, wide));
     }
     sums[0] = first, sums[1] = second;
 }
@@ -115,7 +120,7 @@ int32_t ew_dot(const int8_t *x, const int8_t *weights, int32_t depth, int32_t ch
         return 4;
     }
     if (channels >= 2) {
-        pair(x, weights, depth, sums);
+        pair(x, weights, depth, wide, sums);
         return 2;
     }
     sums[0] = last(x, weights, depth);

@@ -2,21 +2,23 @@
 
 #include "ew_dot4.h"
 
+#if !defined(EW_MVE)
+
 /* ab / 2^15, rounded to nearest, ties upwards; not for a = b = -2^15. */
 EW_INLINE int32_t mul15(int32_t a, int32_t b) { return (a * b + (1 << 14)) >> 15; }
 
 /* x / 2^n, n in 1..30, |x| <= 2^30, rounded to nearest, ties away from zero. */
 EW_INLINE int32_t divide(int32_t x, int32_t n) { return (x + (1 << (n - 1)) + (x >> 31)) >> n; }
 
+EW_INLINE int32_t saturate(int32_t x) { return ew_clamp(x, INT16_MIN, INT16_MAX); }
+
 static __attribute__((noinline)) int32_t scaled(int32_t x, int32_t multiplier, int32_t shift) {
     return ew_requantize(x, multiplier, shift);
 }
 
-EW_INLINE int32_t saturate(int32_t x) { return ew_clamp(x, INT16_MIN, INT16_MAX); }
-
-/* e^-(n / 2^bits) in 2^-15, n in 1..2^15: a Taylor series around -1/8 for what n has below 1/4,
- * times e^-(2^i / 4) for every bit i of the rest. */
-static __attribute__((noinline)) int32_t exp_minus(int32_t n, int32_t bits) {
+/* 2 / (1 + e^-(n / 2^bits)) in 2^-13, n in 1..2^15. e^x is a Taylor series around -1/8 for what n has below 1/4, times
+ * e^-(2^i / 4) for every bit i of the rest; the quotient is three steps of Newton's method. */
+static __attribute__((noinline)) int32_t quotient(int32_t n, int32_t bits) {
     static const int16_t power[6] = {25520, 19875, 12055, 4435, 600, 11};
     int32_t quarter = 1 << (bits - 2);
     int32_t below = (-n & (quarter - 1)) - quarter;
@@ -24,32 +26,26 @@ static __attribute__((noinline)) int32_t exp_minus(int32_t n, int32_t bits) {
     int32_t x = below * (1 << (15 - bits)) + (1 << 12);
     int32_t x2 = mul15(x, x), x3 = mul15(x2, x), x4 = mul15(x2, x2);
     int32_t tail = divide(mul15(divide(x4, 2) + x3, 10923) + x2, 1);
-    int32_t value = saturate(28918 + mul15(28918, x + tail));
-    if (rest >= 64) return 0;
-    for (int32_t i = 0; rest; i++, rest >>= 1) {
-        if (rest & 1) value = mul15(value, power[i]);
+    int32_t value = rest < 64 ? saturate(28918 + mul15(28918, x + tail)) : 0;
+    for (const int16_t *factor = power; rest & 63; rest >>= 1, factor++) {
+        if (rest & 1) value = mul15(value, *factor);
     }
-    return value;
+    int32_t half = (value + (1 << 15)) >> 1;
+    value = 23130 + mul15(half, -15420);
+    value += mul15(value, (1 << 13) - mul15(half, value)) * 4;
+    value += mul15(value, (1 << 13) - mul15(half, value)) * 4;
+    return value + mul15(value, (1 << 13) - mul15(half, value)) * 4;
 }
 
-/* 2 / (1 + x) in 2^-13, x in 2^-15 and [0, 1]. */
-static int32_t reciprocal(int32_t x) {
-    int32_t half = (x + (1 << 15)) >> 1;
-    int32_t guess = 23130 + mul15(half, -15420);
-    for (int32_t i = 0; i < 3; i++) guess += mul15(guess, (1 << 13) - mul15(half, guess)) * 4;
-    return guess;
-}
-
-__attribute__((noinline)) int32_t ew_lstm_sigmoid(int32_t x) {
+int32_t ew_lstm_sigmoid(int32_t x) {
     if (x == 0) return 1 << 14;
-    int32_t value = ew_min(reciprocal(exp_minus(x < 0 ? -x : x, 12)) * 2, INT16_MAX);
+    int32_t value = ew_min(quotient(x < 0 ? -x : x, 12) * 2, INT16_MAX);
     return x > 0 ? value : INT16_MAX - value;
 }
 
-__attribute__((noinline)) int32_t ew_lstm_tanh(int32_t x, int32_t bits) {
+int32_t ew_lstm_tanh(int32_t x, int32_t bits) {
     if (x == 0) return 0;
-    int32_t value = reciprocal(exp_minus(x < 0 ? -x : x, bits - 1)) - (1 << 13);
-    value = ew_min(value * 4, INT16_MAX);
+    int32_t value = ew_min((quotient(x < 0 ? -x : x, bits - 1) - (1 << 13)) * 4, INT16_MAX);
     return x > 0 ? value : -value;
 }
 
@@ -94,3 +90,5 @@ void ew_lstm(const ew_lstm_t *p, const int8_t *in, int8_t *out, int8_t *hidden, 
         memcpy(hidden + place, out, (size_t)p->units);
     }
 }
+
+#endif

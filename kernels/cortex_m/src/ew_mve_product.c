@@ -169,21 +169,26 @@ EW_INLINE int is_fast(const block_t *b) {
     return (~shifts & 0x80808080u) == 0 && (((uint32_t)(uintptr_t)b->out | (uint32_t)b->out_step) & 3) == 0;
 }
 
+EW_INLINE void four(block_t *b) {
+    pair(b);
+    pair(b);
+    if (is_fast(b))
+        quad(b);
+    else
+        singles(b);
+}
+
 /* All channels of a block, four at a time; where three or less are left, the ones before them again. */
 static void fours(const ew_mve_product_t *g, block_t *b) {
     for (int32_t left = g->channels; left > 0; left -= 4) {
-        int32_t back = ew_max(4 - left, 0);
-        b->weights -= back * g->length;
-        b->bias -= back;
-        b->multiplier -= back;
-        b->shift -= back;
-        b->out -= back;
-        pair(b);
-        pair(b);
-        if (is_fast(b))
-            quad(b);
-        else
-            singles(b);
+        if (left < 4) {
+            b->weights -= (4 - left) * g->length;
+            b->bias -= 4 - left;
+            b->multiplier -= 4 - left;
+            b->shift -= 4 - left;
+            b->out -= 4 - left;
+        }
+        four(b);
     }
 }
 

@@ -3,75 +3,77 @@
 
 #if defined(EW_MVE)
 
-EW_INLINE int8_t *padding(ew_mve_ring_t *ring) { return (int8_t *)(ring + 1); }
-EW_INLINE int8_t *planes(const ew_conv_t *p, ew_mve_ring_t *ring) { return padding(ring) + ((p->in_c + 3) & ~3); }
-
-/* Of a row of the padded image: where its column 0 is. */
-static int8_t *place(const ew_conv_t *p, ew_mve_ring_t *ring, int32_t r, int32_t plane, const ew_mve_ring_use_t *use) {
-    int32_t first = r % p->dilation_h * use->planes * p->dilation_w * plane;
-    return planes(p, ring) + first + (r / p->dilation_h - ring->origin) * use->cell;
+ew_mve_ring_t ew_mve_ring(const ew_conv_t *p, int32_t *sums, int32_t count, int32_t groups, int32_t parts) {
+    int32_t columns = (p->out_w - 1) * p->stride_w + (p->kernel_w - 1) * p->dilation_w + 1;
+    int32_t cell = p->in_c / groups, spare = ew_min((p->out_h - 1) * p->stride_h / p->dilation_h, EW_MVE_RING_SPARE - 1);
+    int32_t plane = ((columns + p->dilation_w - 1) / p->dilation_w * p->kernel_h + spare) * cell;
+    int8_t *padding = (int8_t *)(sums + count);
+    return (ew_mve_ring_t){
+        .p = p, .sums = sums, .padding = padding, .planes = padding + ((p->in_c + 3) & ~3), .cell = cell,
+        .column = cell * p->kernel_h, .columns = columns, .plane = plane, .apart = plane * p->dilation_w,
+        .set = plane * p->dilation_w * groups, .parts = parts * p->dilation_w,
+    };
 }
+
+/* Rows of the padded image that output row y and the ones before it need. */
+EW_INLINE int32_t needed(const ew_conv_t *p, int32_t y) { return y * p->stride_h + (p->kernel_h - 1) * p->dilation_h + 1; }
 
 /* How many of the columns part, part + across, ... are left of column x. */
-EW_INLINE int32_t left_of(int32_t x, int32_t part, int32_t across) {
-    return ew_max(x - part + across - 1, 0) / across;
-}
+EW_INLINE int32_t left_of(int32_t x, int32_t part, int32_t across) { return ew_max(x - part + across - 1, 0) / across; }
 
-/* Stores the next row, padding where it is NULL. */
-static void store(const ew_conv_t *p, ew_mve_ring_t *ring, const int8_t *row, int32_t plane, const ew_mve_ring_use_t *use) {
-    int32_t across = p->dilation_w, step = p->kernel_h * use->cell;
-    int8_t *to = place(p, ring, ring->next++, plane, use);
-    for (int32_t part = 0; part < use->parts; part++, to += plane) {
-        int32_t x = part % across, end = left_of(ew_mve_ring_columns(p), x, across), first = end, last = end;
-        if (row != NULL) {
-            first = ew_min(left_of(p->pad_left, x, across), end);
-            last = ew_min(left_of(p->pad_left + p->in_w, x, across), end);
-        }
-        const int8_t *from = row + (x + first * across - p->pad_left) * p->in_c + part / across * use->cell;
-        use->store(p, to, step, padding(ring), 0, first, across * plane);
-        use->store(p, to + first * step, step, from, across * p->in_c, last - first, across * plane);
-        use->store(p, to + last * step, step, padding(ring), 0, end - last, across * plane);
+/* Stores one part of a row of the padded image; padding where `row` is NULL. */
+static void store(const ew_mve_ring_t *ring, int8_t *to, const int8_t *row, int32_t part) {
+    const ew_conv_t *p = ring->p;
+    int32_t across = p->dilation_w, x = part % across, end = left_of(ring->columns, x, across), first = end, last = end;
+    if (row != NULL) {
+        first = ew_min(left_of(p->pad_left, x, across), end);
+        last = ew_min(left_of(p->pad_left + p->in_w, x, across), end);
+        row += (x + first * across - p->pad_left) * p->in_c + part / across * ring->cell;
     }
+    ring->store(ring, to, ring->column, ring->padding, 0, first);
+    ring->store(ring, to + first * ring->column, ring->column, row, across * p->in_c, last - first);
+    ring->store(ring, to + last * ring->column, ring->column, ring->padding, 0, end - last);
 }
 
-/* Before a row is stored: outputs up to row - kernel_h, in rows of one plane, are done; what only they needed is given up. */
-static void put(const ew_conv_t *p, ew_mve_ring_t *ring, const int8_t *row, const ew_mve_ring_use_t *use) {
-    int32_t plane = ew_mve_ring_plane(p, use->cell), done = ring->next / p->dilation_h - p->kernel_h + 1;
-    if (done - ring->origin > EW_MVE_RING_SPARE) {
-        int32_t by = (done - ring->origin) * use->cell;
-        int8_t *first = planes(p, ring);
-        ew_mve_copy(first, first + by, p->dilation_h * use->planes * p->dilation_w * plane - by);
-        ring->origin = done;
+/* Stores row y of the padded image, after those before it. */
+static void put(const ew_mve_ring_t *ring, int32_t y, const int8_t *row) {
+    const ew_conv_t *p = ring->p;
+    int32_t r = y / p->dilation_h, oldest = ew_max(r - p->kernel_h + 1, 0), wandered = oldest % EW_MVE_RING_SPARE;
+    int8_t *to = ring->planes + y % p->dilation_h * ring->set;
+    if (oldest > 0 && wandered == 0) {
+        int32_t by = EW_MVE_RING_SPARE * ring->cell;
+        ew_mve_copy(to, to + by, ring->set - by);
     }
-    store(p, ring, row, plane, use);
+    to += (r - oldest + wandered) * ring->cell;
+    for (int32_t part = 0; part < ring->parts; part++, to += ring->plane) store(ring, to, row, part);
 }
 
-void ew_mve_ring_load(const ew_conv_t *p, void *at, int32_t y, const int8_t *row, const ew_mve_ring_use_t *use) {
-    ew_mve_ring_t *ring = at;
+void ew_mve_ring_load(const ew_mve_ring_t *ring, int32_t y, const int8_t *row) {
+    const ew_conv_t *p = ring->p;
     if (y == 0) {
-        ring->next = ring->origin = 0;
-        ew_mve_fill(padding(ring), p->in_zero, p->in_c);
-        while (ring->next < p->pad_top) put(p, ring, NULL, use);
+        ew_mve_fill(ring->padding, p->in_zero, p->in_c);
+        for (int32_t above = 0; above < p->pad_top; above++) put(ring, above, NULL);
     }
-    put(p, ring, row, use);
+    put(ring, p->pad_top + y, row);
 }
 
-int8_t *ew_mve_ring_window(const ew_conv_t *p, void *at, int32_t y, const ew_mve_ring_use_t *use) {
-    ew_mve_ring_t *ring = at;
-    int32_t top = y * p->stride_h, bottom = top + (p->kernel_h - 1) * p->dilation_h;
-    while (ring->next <= bottom) put(p, ring, NULL, use);
-    return place(p, ring, top, ew_mve_ring_plane(p, use->cell), use);
+void ew_mve_ring_row(const ew_mve_ring_t *ring, int32_t y, int8_t *out) {
+    const ew_conv_t *p = ring->p;
+    int32_t top = y * p->stride_h, below = p->pad_top + p->in_h;
+    if (y > 0) below = ew_max(below, needed(p, y - 1));
+    for (; below < needed(p, y); below++) put(ring, below, NULL);
+    int32_t first = top % p->dilation_h * ring->set + top / p->dilation_h % EW_MVE_RING_SPARE * ring->cell;
+    ring->row(ring, ring->planes + first, out);
 }
 
-void ew_mve_ring_image(
-    const ew_conv_t *p, const int8_t *in, int8_t *out, void *scratch, ew_mve_load_t *load, ew_mve_row_t *row) {
-    int32_t reach = (p->kernel_h - 1) * p->dilation_h + 1 - p->pad_top;
-    for (int32_t n = 0; n < p->batch; n++, in += p->in_h * p->in_w * p->in_c) {
-        int32_t loaded = 0;
-        for (int32_t y = 0; y < p->out_h; y++, out += p->out_w * p->out_c) {
-            for (int32_t end = ew_min(p->in_h, y * p->stride_h + reach); loaded < end; loaded++)
-                load(p, scratch, loaded, in + loaded * p->in_w * p->in_c);
-            row(p, scratch, y, out);
+void ew_mve_ring_image(const ew_mve_ring_t *ring, const int8_t *in, int8_t *out) {
+    const ew_conv_t *p = ring->p;
+    int32_t in_row = p->in_w * p->in_c, out_row = p->out_w * p->out_c;
+    for (int32_t n = 0; n < p->batch; n++, in += p->in_h * in_row) {
+        for (int32_t y = 0, loaded = 0; y < p->out_h; y++, out += out_row) {
+            for (int32_t end = ew_min(needed(p, y) - p->pad_top, p->in_h); loaded < end; loaded++)
+                ew_mve_ring_load(ring, loaded, in + loaded * in_row);
+            ew_mve_ring_row(ring, y, out);
         }
     }
 }

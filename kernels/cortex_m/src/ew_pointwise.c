@@ -3,14 +3,9 @@
 
 #if !defined(EW_MVE)
 
-static ew_block_t block_of(const ew_pointwise_t *p) {
+void ew_pointwise(const ew_pointwise_t *p, const int8_t *in, int8_t *out, void *scratch) {
     ew_block_t b = {p->weights, p->bias, p->multiplier, p->shift, p->in_c, p->out_c, p->out_c, p->wide, 1,
                     p->out_zero, p->act_min, p->act_max};
-    return b;
-}
-
-void ew_pointwise(const ew_pointwise_t *p, const int8_t *in, int8_t *out, void *scratch) {
-    ew_block_t b = block_of(p);
     int32_t rows = p->out_h, pixels = p->out_w, step = p->stride_w * p->in_c, row_step = p->stride_h * p->in_w * p->in_c;
     for (int32_t n = 0; n < p->batch; n++, in += p->in_h * p->in_w * p->in_c) {
         if (p->stride_h == 1 && p->stride_w == 1) rows = 1, pixels = p->out_h * p->out_w;
@@ -18,17 +13,6 @@ void ew_pointwise(const ew_pointwise_t *p, const int8_t *in, int8_t *out, void *
             ew_block(&b, in + y * row_step, step, pixels, out, scratch);
         }
     }
-}
-
-void ew_pointwise_load(const ew_pointwise_t *p, void *scratch, int32_t y, const int8_t *row) {
-    if (y % p->stride_h == 0) memcpy(scratch, row, (size_t)(p->in_w * p->in_c));
-}
-
-void ew_pointwise_row(const ew_pointwise_t *p, void *scratch, int32_t y, int8_t *out) {
-    ew_block_t b = block_of(p);
-    int8_t *products = (int8_t *)scratch + (p->in_w * p->in_c + 15) / 16 * 16;
-    (void)y;
-    ew_block(&b, scratch, p->stride_w * p->in_c, p->out_w, out, products);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* CONV_2D with a 1x1 kernel and no padding, with MVE (ew_conv.h). Weights are OI, as in the file: a window is a pixel.
- * Scratch: sums of ew_mve_product, then, for row-wise use, the pixels of a row that are read. */
+ * Scratch: sums of ew_mve_product. The inputs of a block of pixels are read until its last output was written. */
 #include "ew_conv.h"
 #include "ew_mve.h"
 
@@ -13,17 +13,6 @@ static void pixels(const ew_pointwise_t *p, const int8_t *in, int32_t step, int3
     };
     ew_mve_product(&g, sums);
     ew_mve_limit(out, count * p->out_c, p->act_min, p->act_max);
-}
-
-void ew_pointwise_load(const ew_pointwise_t *p, void *scratch, int32_t y, const int8_t *row) {
-    int8_t *kept = (int8_t *)((int32_t *)scratch + EW_MVE_SUMS);
-    if (y % p->stride_h != 0) return;
-    for (int32_t x = 0; x < p->out_w; x++) ew_mve_copy(kept + x * p->in_c, row + x * p->stride_w * p->in_c, p->in_c);
-}
-
-void ew_pointwise_row(const ew_pointwise_t *p, void *scratch, int32_t y, int8_t *out) {
-    (void)y;
-    pixels(p, (int8_t *)((int32_t *)scratch + EW_MVE_SUMS), p->in_c, p->out_w, out, scratch);
 }
 
 void ew_pointwise(const ew_pointwise_t *p, const int8_t *in, int8_t *out, void *scratch) {

@@ -2,9 +2,7 @@
 
 #include "ew_copy.h"
 
-#if defined(EW_MVE)
-#include <arm_mve.h>
-#elif defined(EW_DSP) && defined(__ARM_FEATURE_SIMD32)
+#if defined(EW_DSP) && defined(__ARM_FEATURE_SIMD32)
 #include <arm_acle.h>
 #endif
 
@@ -17,38 +15,33 @@ typedef struct {
     int32_t top, bottom, left, width;
 } window_t;
 
-typedef void pixel_t(const pool_t *p, const window_t *w, int8_t *out);
-
 EW_INLINE const int8_t *window_row(const window_t *w, int32_t y) {
     return w->rows + y % w->ring * w->row_bytes + w->left * w->channels;
 }
 
-#if !defined(EW_MVE)
-/* The first four channels as one word, or all of them where there are fewer: nothing is read behind them. */
-static inline uint32_t lanes(const int8_t *at, int32_t channels) {
-    uint32_t word = 0;
-    if (channels >= 4) memcpy(&word, at, 4);
-    else while (channels-- > 0) word = word << 8 | (uint8_t)at[channels];
-    return word;
+static void clamp(const pool_t *p, int8_t *out, int32_t n) {
+    if (p->act_min == -128 && p->act_max == 127) return;
+    for (; n > 0; n--, out++) *out = (int8_t)ew_clamp(*out, p->act_min, p->act_max);
 }
-#endif
 
-/* The sums of the four channels from c. */
-static void sum4(const window_t *w, int32_t c, int32_t *sums) {
+/* The sums of n (4 or 1; with MVE any up to 4) channels from c. */
+EW_INLINE void sum(const window_t *w, int32_t c, int32_t n, int32_t *sums) {
+    int32_t step = w->channels;
 #if defined(EW_MVE)
-    mve_pred16_t some = vctp32q((uint32_t)w->channels);
+    mve_pred16_t some = vctp32q((uint32_t)n);
     int32x4_t all = vdupq_n_s32(0);
     for (int32_t y = w->top; y < w->bottom; y++) {
         const int8_t *at = window_row(w, y) + c;
-        for (int32_t x = w->width; x > 0; x--, at += w->channels) all = vaddq_s32(all, vldrbq_z_s32(at, some));
+        for (int32_t x = w->width; x > 0; x--, at += step) all = vaddq_s32(all, vldrbq_z_s32(at, some));
     }
     vst1q_s32(sums, all);
 #else
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     for (int32_t y = w->top; y < w->bottom; y++) {
         const int8_t *at = window_row(w, y) + c;
-        for (int32_t x = w->width; x > 0; x--, at += w->channels) {
-            uint32_t word = lanes(at, w->channels);
+        for (int32_t x = w->width; x > 0; x--, at += step) {
+            uint32_t word = (uint8_t)*at;
+            if (n == 4) memcpy(&word, at, 4);
             s0 += (int8_t)word;
             s1 += (int8_t)(word >> 8);
             s2 += (int8_t)(word >> 16);
@@ -60,28 +53,33 @@ static void sum4(const window_t *w, int32_t c, int32_t *sums) {
 }
 
 static void average_pixel(const pool_t *p, const window_t *w, int8_t *out) {
-    int32_t count = (w->bottom - w->top) * w->width, channels = w->channels, sums[4];
-    for (int32_t c = 0; c < channels;) {
-        int32_t first = ew_max(ew_min(c, channels - 4), 0), end = ew_min(first + 4, channels);
-        sum4(w, first, sums);
-        for (; c < end; c++) {
-            int32_t sum = sums[c - first], half = sum > 0 ? count / 2 : -(count / 2);
-            out[c] = (int8_t)ew_clamp((sum + half) / count, p->act_min, p->act_max);
-        }
+    int32_t count = (w->bottom - w->top) * w->width, half = count / 2, sums[4];
+    for (int32_t c = 0, n; c < w->channels; c += n) {
+        n = ew_min(w->channels - c, 4);
+#if defined(EW_MVE)
+        sum(w, c, n, sums);
+#else
+        if (n < 4) n = 1;
+        if (n == 1) sum(w, c, 1, sums);
+        else sum(w, c, 4, sums);
+#endif
+        for (int32_t i = 0; i < n; i++) out[c + i] = (int8_t)((sums[i] > 0 ? sums[i] + half : sums[i] - half) / count);
     }
+    clamp(p, out, w->channels);
 }
 
 #if defined(EW_MVE)
 static void max_pixel(const pool_t *p, const window_t *w, int8_t *out) {
     for (int32_t c = 0; c < w->channels; c += 16) {
         mve_pred16_t some = vctp8q((uint32_t)(w->channels - c));
-        int8x16_t best = vdupq_n_s8(p->act_min);
+        int8x16_t best = vdupq_n_s8(-128);
         for (int32_t y = w->top; y < w->bottom; y++) {
             const int8_t *at = window_row(w, y) + c;
             for (int32_t x = w->width; x > 0; x--, at += w->channels) best = vmaxq_s8(best, vldrbq_z_s8(at, some));
         }
-        vstrbq_p_s8(out + c, vminq_s8(best, vdupq_n_s8(p->act_max)), some);
+        vstrbq_p_s8(out + c, best, some);
     }
+    clamp(p, out, w->channels);
 }
 #else
 /* The larger of each pair of signed bytes. */
@@ -98,21 +96,31 @@ EW_INLINE uint32_t max4(uint32_t a, uint32_t b) {
 #endif
 }
 
-static void max_pixel(const pool_t *p, const window_t *w, int8_t *out) {
-    int32_t channels = w->channels;
-    for (int32_t c = 0; c < channels;) {
-        int32_t first = ew_max(ew_min(c, channels - 4), 0);
-        uint32_t best = (uint8_t)p->act_min * 0x01010101u, limit = (uint8_t)p->act_max * 0x01010101u;
-        for (int32_t y = w->top; y < w->bottom; y++) {
-            const int8_t *at = window_row(w, y) + first;
-            for (int32_t x = w->width; x > 0; x--, at += channels) best = max4(best, lanes(at, channels));
-        }
-        best = ~max4(~best, ~limit); /* the smaller one: ~x is -1 - x */
-        int32_t end = ew_min(first + 4, channels);
-        for (best >>= 8 * (c - first); c < end; c++, best >>= 8) out[c] = (int8_t)best;
+/* out[i] = max(out[i], in[i]) */
+static void larger(int8_t *out, const int8_t *in, int32_t n) {
+    for (; n >= 4; n -= 4, in += 4, out += 4) {
+        uint32_t a, b;
+        memcpy(&a, in, 4);
+        memcpy(&b, out, 4);
+        a = max4(a, b);
+        memcpy(out, &a, 4);
     }
+    for (; n > 0; n--, in++, out++) *out = (int8_t)ew_max(*out, *in);
+}
+
+/* Element after element of the window into the output; the first one is read before anything is written over it. */
+static void max_pixel(const pool_t *p, const window_t *w, int8_t *out) {
+    int32_t channels = w->channels, skip = 1;
+    ew_move(out, window_row(w, w->top), channels);
+    for (int32_t y = w->top; y < w->bottom; y++, skip = 0) {
+        const int8_t *at = window_row(w, y) + skip * channels;
+        for (int32_t x = w->width - skip; x > 0; x--, at += channels) larger(out, at, channels);
+    }
+    clamp(p, out, channels);
 }
 #endif
+
+typedef void pixel_t(const pool_t *p, const window_t *w, int8_t *out);
 
 EW_INLINE void row(const pool_t *p, pixel_t *pixel, const int8_t *rows, int32_t ring, int32_t y, int8_t *out) {
     int32_t channels = p->channels, top = y * p->stride_h - p->pad_top, left = -p->pad_left;

@@ -19,8 +19,5 @@ static void run(const void *params, const int8_t *in, const int8_t *alpha, int8_
 }
 
 void ew_prelu(const ew_prelu_t *p, const int8_t *in, const int8_t *alpha, int8_t *out) {
-    if (p->shape)
-        ew_broadcast(p->shape, p->count, run, p, in, alpha, out);
-    else
-        run(p, in, alpha, out, 1);
+    ew_broadcast(p->shape, p->count, run, p, in, alpha, out);
 }

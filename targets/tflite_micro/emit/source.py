@@ -130,10 +130,17 @@ class _LayerView:
         self._view, self.layer = view, layer
         self.op, self.name = layer.op, _comment(layer.name)
         self.group = layer.group
-        call = layer.calls[0]
-        self.function = call.function
-        self.params = view.members(call.params)
-        self.arguments = [view.argument(arg, layer.scratch) for arg in call.args]
+        self.function = layer.calls[0].function
+
+    @property
+    def params(self) -> list[tuple[str, str]]:
+        """Members of the params struct of a single call."""
+        return self._view.members(self.layer.calls[0].params)
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of a single call."""
+        return [self._view.argument(arg, self.layer.scratch) for arg in self.layer.calls[0].args]
 
     @property
     def stages(self) -> list[StageView]:

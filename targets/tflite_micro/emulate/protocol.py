@@ -10,12 +10,13 @@ import struct
 import time
 from typing import Protocol
 
-from profiles.errors import ToolCrashError, UnreachableError, VerificationError
+from profiles.errors import UnreachableError, VerificationError
+from targets.tflite_micro.emulate.faults import fault
 
 VERSION = 1
 SYNC = b"EW"
 _HEADER = struct.Struct("<2sBBI")
-#: No answer is longer; what says so is not a header.
+#: No answer is longer, in bytes of payload; what says so is not a header.
 _LONGEST = 1 << 24
 
 
@@ -71,8 +72,9 @@ def crc(data: bytes | bytearray) -> int:
 class Parser:
     """Finds frames in a stream of bytes; what is none is skipped and counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = _LONGEST) -> None:
         self._data = bytearray()
+        self._longest = longest
         self.skipped = 0
 
     def feed(self, data: bytes) -> None:
@@ -87,7 +89,7 @@ class Parser:
                 return None
             _, code, tag, length = _HEADER.unpack_from(self._data)
             end = _HEADER.size + length
-            if length > _LONGEST:
+            if length > self._longest:
                 self._skip(1)
             elif len(self._data) < end + 2:
                 return None
@@ -113,10 +115,13 @@ class Parser:
 
 
 class Peer:
-    """Asks a device; an answer belongs to the request with the same code and tag."""
+    """Asks a device; an answer belongs to the request with the same code and tag.
+
+    ``longest`` is the most payload that the device can answer with, in bytes, once that is known.
+    """
 
     def __init__(self, wire: Wire, name: str) -> None:
-        self.wire, self.name = wire, name
+        self.wire, self.name, self.longest = wire, name, _LONGEST
         self._parser = Parser()
         self._tags = itertools.cycle(range(1, 256))
 
@@ -166,6 +171,7 @@ class Peer:
         Raises:
             UnreachableError: it does not answer.
         """
+        self._parser = Parser(self.longest)  # half an answer is not waited for either
         self.wire.write(bytes(longest + 2), timeout / 2)
         return self.ask(Code.INFO, timeout=timeout / 2)
 
@@ -180,32 +186,3 @@ class Peer:
 
 def _words(code: int) -> str:
     return Code(code).name.replace("_", " ").lower() if code in set(Code) else f"the unknown code {code}"
-
-
-_EXCEPTIONS = {2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault", 7: "SecureFault"}
-_STACK_OVERFLOW = 20
-#: Bits of CFSR (Armv7-M Architecture Reference Manual, B3.2.15; Armv8-M, D1.2.14).
-_CAUSES = {
-    0: "no instruction may be fetched there", 1: "no access allowed there", 4: "stacking refused",
-    8: "instruction bus error", 9: "data bus error", 10: "data bus error, some time later", 12: "bus error on stacking",
-    16: "undefined instruction", 17: "not Thumb code", 18: "bad return from an exception", 19: "no coprocessor",
-    _STACK_OVERFLOW: "stack overflow", 24: "unaligned access", 25: "division by zero",
-}  # fmt: skip
-_MMFAR_VALID, _BFAR_VALID = 1 << 7, 1 << 15
-
-
-def fault(payload: bytes, name: str) -> ToolCrashError:
-    """The error for a fault that firmware reported."""
-    words = struct.unpack_from(f"<{len(payload) // 4}I", payload) + (0,) * 15
-    exception, sp, cfsr, hfsr, _, mmfar, bfar = words[:7]
-    lr, pc = words[12:14]
-    causes = [said for bit, said in _CAUSES.items() if cfsr >> bit & 1] or ["cause unknown"]
-    if len(payload) < 60 and not cfsr >> _STACK_OVERFLOW & 1:
-        causes.insert(0, "sp is outside of the stack")
-    where = f" at 0x{mmfar:08x}" if cfsr & _MMFAR_VALID else f" at 0x{bfar:08x}" if cfsr & _BFAR_VALID else ""
-    kind = _EXCEPTIONS.get(exception, f"exception {exception}")
-    return ToolCrashError(
-        f"the firmware on {name} faulted: {', '.join(causes)}{where}",
-        seen=f"{kind}, pc 0x{pc:08x}, lr 0x{lr:08x}, sp 0x{sp:08x}, CFSR 0x{cfsr:08x}, HFSR 0x{hfsr:08x}",
-        next_step="arm-none-eabi-addr2line -f -e firmware.elf PC names the function; a larger stack may help",
-    )

@@ -13,47 +13,14 @@ from profiles.device import Device
 from profiles.errors import ConfigError, UnreachableError, VerificationError
 from targets.processes import Leash
 from targets.tflite_micro.emulate import qemu
-from targets.tflite_micro.emulate.protocol import VERSION, Code, Peer, Wire
+from targets.tflite_micro.emulate.info import Info
+from targets.tflite_micro.emulate.protocol import Code, Peer, Wire
 from targets.tflite_micro.firmware.build import Firmware
 
-_INFO = struct.Struct("<5I8s2I")
+#: Bytes of an answer to INFO or of a fault, by far.
+_LONGEST_INFO = 4096
 #: Payloads that a board may be waiting for when we do not know its inputs yet.
 _GUESSES = (0, 64, 4096, 1 << 16, 1 << 18)
-
-
-@dataclasses.dataclass(frozen=True)
-class Info:
-    """What firmware says of itself: sizes in bytes, the tick rate in Hz, the digest of its build."""
-
-    tick_hz: int
-    arena: int
-    stack: int
-    layers: int
-    digest: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-    @staticmethod
-    def decode(payload: bytes, name: str) -> Info:
-        """Read the answer to INFO.
-
-        Raises:
-            VerificationError: it is of another version of the protocol, or cut off.
-        """
-        try:
-            version, hz, arena, stack, layers, words, n_inputs, n_outputs = _INFO.unpack_from(payload)
-            if version != VERSION:
-                raise VerificationError(
-                    f"{name} speaks another version of the protocol",
-                    seen=str(version),
-                    allowed=str(VERSION),
-                    next_step="build its firmware again and flash it",
-                )
-            sizes = struct.unpack_from(f"<{n_inputs + n_outputs}i", payload, _INFO.size)
-        except struct.error as error:
-            raise VerificationError(f"{name} gives a short answer to INFO", seen=f"{len(payload)} bytes") from error
-        digest = "".join(f"{word:08x}" for word in struct.unpack("<2I", words))
-        return Info(hz, arena, stack, layers, digest, sizes[:n_inputs], sizes[n_inputs:])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +53,7 @@ class Session:
         self.name, self.timeout, self.patience = name, timeout, patience
         self._peer, self._lost = Peer(wire, name), False
         self.info = self._greet()
+        self._peer.longest = 4 + max(sum(self.info.outputs), 4 * self.info.layers, _LONGEST_INFO)
         if digest and digest != self.info.digest:
             raise VerificationError(
                 f"{name} runs other firmware",

@@ -19,7 +19,7 @@ import numpy as np
 
 from profiles.errors import UnsupportedError
 from profiles.runner import Array
-from targets.tflite_micro.graph.ir import Graph, Op, Tensor
+from targets.tflite_micro.graph.ir import ITEM_BYTES, Graph, Op, Tensor
 from targets.tflite_micro.graph.read import Model
 
 _ACCESS = {"READ_VARIABLE", "ASSIGN_VARIABLE"}
@@ -58,15 +58,20 @@ def write_through(graph: Graph) -> Graph:
 
 
 def _handles(graph: Graph) -> dict[int, str]:
-    """Handle tensor to the name of its resource."""
-    found = {}
+    """Handle tensor to the name of its resource; handles are read where they belong, and nowhere else."""
+    found: dict[int, str] = {}
     for op in graph.ops:
         if op.kind == "VAR_HANDLE":
             found[op.outputs[0]] = f"{op.options.get('container') or ''}/{op.options.get('shared_name') or ''}"
     for op in graph.ops:
-        for key in op.inputs:
-            if key >= 0 and graph.tensor(key).dtype == "resource" and (key not in found or op.kind not in _ACCESS):
-                raise _refusal(f"{op.kind} '{graph.tensor(key).name}' uses a resource", "reads and assignments only")
+        for place, key in enumerate(op.inputs):
+            wanted = op.kind in _ACCESS and place == 0
+            if key >= 0 and ((key in found) != wanted or (graph.tensor(key).dtype == "resource") != wanted):
+                raise _refusal(
+                    f"{op.kind} of '{graph.tensor(key).name}'", "handles as first inputs of reads and assignments"
+                )
+    if not found.keys().isdisjoint(graph.outputs):
+        raise _refusal("a handle as an output of the graph", "its value")
     return found
 
 
@@ -113,6 +118,8 @@ def _variables(graph: Graph, handles: Mapping[int, str], first: Mapping[str, Arr
         name = handles[op.inputs[0]]
         value = graph.tensor(op.outputs[0] if op.kind == "READ_VARIABLE" else op.inputs[1])
         known = made.get(name)
+        if value.dtype not in ITEM_BYTES or 0 in value.shape:
+            raise _refusal(f"resource '{name}' as {value.dtype} {value.shape}", f"{', '.join(ITEM_BYTES)}, not empty")
         if known is None:
             made[name] = _variable(value, name, max(graph.tensors) + 1 + len(made), first.get(name))
         elif (known.shape, known.dtype, known.quantization) != (value.shape, value.dtype, value.quantization):

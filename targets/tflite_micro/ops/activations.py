@@ -11,7 +11,7 @@ from profiles.runner import Array
 from targets.tflite_micro.calls import Call, Constraint, Rule, Value, Variant, option
 from targets.tflite_micro.graph.ir import Graph, Op, Tensor
 from targets.tflite_micro.ops import tables
-from targets.tflite_micro.ops.broadcast import binary_call, int8_operands, operands, shapes_broadcast
+from targets.tflite_micro.ops.broadcast import binary_call, int8_operands, operands, shapes_broadcast, usual_scales
 from targets.tflite_micro.ops.common import int8_activations, quantize_multiplier
 from targets.tflite_micro.ops.fixed_point import requantize
 from targets.tflite_micro.ops.lut import byte_call, every_value
@@ -138,11 +138,14 @@ def lower_prelu(op: Op, graph: Graph, variant: Variant) -> Call:
     sides = [rounded_product(*side, result.zero_point) for side in (above, below)]
     params: dict[str, Value] = {name: (sides[0][name], sides[1][name]) for name in sides[0]}
     params.update(zero_in=source.zero_point, zero_alpha=alpha.zero_point)
-    return binary_call(op, graph, ("ew_prelu", "ew_prelu"), params, "ew_prelu.c")
+    return binary_call("ew_prelu", (source, alpha), result, params)
 
 
-_PRELU = (int8_operands, shapes_broadcast, alpha_fits, prelu_scales)
+_PRELU = (int8_operands, usual_scales, shapes_broadcast, alpha_fits, prelu_scales)
 RULES = (
-    *(Rule(kind, (int8_activations, same_shape, *more), lower_table) for kind, (_, more) in _TABLES.items()),
+    *(
+        Rule(kind, (int8_activations, usual_scales, same_shape, *more), lower_table)
+        for kind, (_, more) in _TABLES.items()
+    ),
     Rule("PRELU", _PRELU, lower_prelu),
 )

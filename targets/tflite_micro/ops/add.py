@@ -16,7 +16,9 @@ from targets.tflite_micro.ops.broadcast import (
     limited,
     one_constant,
     operands,
+    ordered,
     shapes_broadcast,
+    usual_scales,
 )
 from targets.tflite_micro.ops.common import activation_range, known_activation, quantize_multiplier
 from targets.tflite_micro.ops.fixed_point import high_mul, round_shift
@@ -28,7 +30,7 @@ _LEFT_SHIFT = 20
 
 @dataclasses.dataclass(frozen=True)
 class Sum:
-    """Multipliers of the reference: (multiplier, right shift) of both operands and of their sum."""
+    """The reference's arithmetic: (multiplier, right shift) of both operands, in order, and of their sum."""
 
     a: tuple[int, int]
     b: tuple[int, int]
@@ -49,14 +51,16 @@ def _scaled(x: Array, multiplier: tuple[int, int]) -> Array:
 
 
 def sum_of(op: Op, graph: Graph) -> Sum:
-    """The arithmetic of an operator."""
-    a, b, out = operands(op, graph)
-    (factor_a, shift_a), (factor_b, shift_b), (factor, shift) = map(quantize_multiplier, _multipliers(a, b, out))
+    """The arithmetic of an operator, for its ordered operands."""
+    (first, second), out = ordered(op, graph), graph.outs(op)[0]
+    ratios = map(quantize_multiplier, _multipliers(first, second, out))
+    (factor_a, shift_a), (factor_b, shift_b), (factor, shift) = ratios
+    sign_a, sign_b = _signs(op, graph)
     return Sum(
-        (factor_a, -shift_a),
-        (factor_b * _sign(op), -shift_b),
+        (sign_a * factor_a, -shift_a),
+        (sign_b * factor_b, -shift_b),
         (factor, -shift),
-        (a.zero_point, b.zero_point, out.zero_point),
+        (first.zero_point, second.zero_point, out.zero_point),
         activation_range(op, out),
     )
 
@@ -66,8 +70,11 @@ def _multipliers(a: Tensor, b: Tensor, out: Tensor) -> tuple[float, float, float
     return a.scale / twice, b.scale / twice, twice / ((1 << _LEFT_SHIFT) * out.scale)
 
 
-def _sign(op: Op) -> int:
-    return -1 if op.kind == "SUB" else 1
+def _signs(op: Op, graph: Graph) -> tuple[int, int]:
+    """Of the ordered operands."""
+    if op.kind == "ADD":
+        return 1, 1
+    return (1, -1) if ordered(op, graph)[0] is graph.ins(op)[0] else (-1, 1)
 
 
 def scale_not_tiny(op: Op, graph: Graph) -> str:
@@ -78,21 +85,29 @@ def scale_not_tiny(op: Op, graph: Graph) -> str:
 
 def lower(op: Op, graph: Graph, variant: Variant) -> Call:
     """A table where one operand is a single constant; else a formula that equals the reference's, else that one."""
-    a, b, out = operands(op, graph)
+    (first, second), out = ordered(op, graph), graph.outs(op)[0]
     arithmetic = sum_of(op, graph)
     if one_constant(op, graph):
-        values_a, values_b = (_values(tensor) for tensor in (a, b))
-        return byte_call(b if a.constant else a, out, arithmetic(values_a, values_b))
-    low, high = arithmetic.limits
-    values_a, values_b = (grid.ravel() for grid in np.meshgrid(_values(a), _values(b), indexing="ij"))
-    slope_a, slope_b = a.scale / out.scale, _sign(op) * b.scale / out.scale
-    offset = out.zero_point + 0.5 - slope_a * a.zero_point - slope_b * b.zero_point
-    pairs = Pairs(values_a, values_b, arithmetic(values_a, values_b), arithmetic.limits)
-    found = find_affine((slope_a, slope_b), offset, pairs)
+        return byte_call(second if first.constant else first, out, arithmetic(_values(first), _values(second)))
+    found = find_affine(*_line(op, graph), _pairs(first, second, arithmetic))
     if found is None:
-        return _exact_call(op, graph, arithmetic)
-    params = {**dataclasses.asdict(found), "act_min": low, "act_max": high}
-    return binary_call(op, graph, limited("ew_add", arithmetic.limits, variant), params, "ew_add.c")
+        return _exact_call((first, second), out, arithmetic)
+    limits = arithmetic.limits
+    params = {**dataclasses.asdict(found), "act_min": limits[0], "act_max": limits[1]}
+    return binary_call(pair=(first, second), out=out, params=params, **limited("ew_add", limits, variant))
+
+
+def _line(op: Op, graph: Graph) -> tuple[tuple[float, float], float]:
+    """The real function: its slopes along the ordered operands, and its offset, rounding included."""
+    (first, second), out = ordered(op, graph), graph.outs(op)[0]
+    signs = _signs(op, graph)
+    slopes = signs[0] * first.scale / out.scale, signs[1] * second.scale / out.scale
+    return slopes, out.zero_point + 0.5 - slopes[0] * first.zero_point - slopes[1] * second.zero_point
+
+
+def _pairs(first: Tensor, second: Tensor, arithmetic: Sum) -> Pairs:
+    a, b = (grid.ravel() for grid in np.meshgrid(_values(first), _values(second), indexing="ij"))
+    return Pairs(a, b, arithmetic(a, b), arithmetic.limits)
 
 
 def _values(tensor: Tensor) -> Array:
@@ -100,7 +115,7 @@ def _values(tensor: Tensor) -> Array:
     return every_value() if tensor.data is None else np.unique(tensor.data).astype(np.int64)
 
 
-def _exact_call(op: Op, graph: Graph, arithmetic: Sum) -> Call:
+def _exact_call(pair: tuple[Tensor, Tensor], out: Tensor, arithmetic: Sum) -> Call:
     (zero_a, zero_b, out_zero), (low, high) = arithmetic.zeros, arithmetic.limits
     params = {
         "multiplier_a": arithmetic.a[0], "multiplier_b": arithmetic.b[0], "multiplier": arithmetic.out[0],
@@ -108,8 +123,8 @@ def _exact_call(op: Op, graph: Graph, arithmetic: Sum) -> Call:
         "shift_a": arithmetic.a[1], "shift_b": arithmetic.b[1], "shift": arithmetic.out[1],
         "act_min": low, "act_max": high,
     }  # fmt: skip
-    return binary_call(op, graph, ("ew_add_exact", "ew_add_exact"), params, "ew_add.c")
+    return binary_call("ew_add_exact", pair, out, params)
 
 
-_CONSTRAINTS = (int8_operands, shapes_broadcast, known_activation, scale_not_tiny)
+_CONSTRAINTS = (int8_operands, usual_scales, shapes_broadcast, known_activation, scale_not_tiny)
 RULES = tuple(Rule(kind, _CONSTRAINTS, lower) for kind in ("ADD", "SUB"))

@@ -21,27 +21,24 @@ class Walk:
 
     Attributes:
         count: elements of a run.
-        step_a, step_b: 0 or 1 per element of a run.
+        steps: of both operands, 0 or 1 per element of a run; one of them is 1.
         axes: innermost first: extent, and what takes each operand to the next run when this axis moves on and
             all axes inside of it go back to their start.
     """
 
     count: int
-    step_a: int
-    step_b: int
+    steps: tuple[int, int]
     axes: tuple[tuple[int, int, int], ...]
 
     @property
     def flat(self) -> bool:
         """Whether all three are one run of the same elements."""
-        return not self.axes and bool(self.step_a and self.step_b)
+        return not self.axes and self.steps == (1, 1)
 
     @property
-    def shape(self) -> Const | None:
-        """The array ``shape`` of ew_broadcast.h; None where it is not needed."""
-        if self.flat:
-            return None
-        numbers = [self.step_a, self.step_b, len(self.axes), *itertools.chain.from_iterable(self.axes)]
+    def shape(self) -> Const:
+        """The array ``shape`` of ew_broadcast.h, for a first operand that moves in runs."""
+        numbers = [self.steps[1], len(self.axes), *itertools.chain.from_iterable(self.axes)]
         return Const(np.array(numbers, np.int32), Role.TABLE)
 
 
@@ -58,11 +55,11 @@ def walk(a: tuple[int, ...], b: tuple[int, ...]) -> Walk:
         else:
             merged.append([extent, size_a, size_b])
     if not merged:
-        return Walk(1, 1, 1, ())
+        return Walk(1, (1, 1), ())
     count, run_a, run_b = merged[0]
     jumps_a, jumps_b = _jumps([(n, x) for n, x, _ in merged]), _jumps([(n, y) for n, _, y in merged])
     axes = tuple((n, x, y) for (n, _, _), x, y in zip(merged[1:], jumps_a, jumps_b, strict=True))
-    return Walk(count, int(run_a > 1), int(run_b > 1), axes)
+    return Walk(count, (int(run_a > 1), int(run_b > 1)), axes)
 
 
 def _from_the_end(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
@@ -88,29 +85,38 @@ def operands(op: Op, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
     return a, b, graph.outs(op)[0]
 
 
+def ordered(op: Op, graph: Graph) -> tuple[Tensor, Tensor]:
+    """Both operands, one that moves in runs first."""
+    a, b, _ = operands(op, graph)
+    return (a, b) if walk(a.shape, b.shape).steps[0] else (b, a)
+
+
 def one_constant(op: Op, graph: Graph) -> bool:
     """Whether one operand is a constant with one value, so that the operator is a function of the other one's bytes."""
     a, b, _ = operands(op, graph)
     return (a.constant and a.elements == 1 and not b.constant) or (b.constant and b.elements == 1 and not a.constant)
 
 
-def binary_call(op: Op, graph: Graph, functions: tuple[str, str], params: Mapping[str, Value], source: str) -> Call:
-    """The call of ``functions``: the one for operands of one shape, and the one that broadcasts."""
-    a, b, out = operands(op, graph)
-    shapes = walk(a.shape, b.shape)
+def binary_call(
+    function: str, pair: tuple[Tensor, Tensor], out: Tensor, params: Mapping[str, Value], *, flat: str = ""
+) -> Call:
+    """The call of ``function`` for two :func:`ordered` operands, or of ``flat`` where they are of one shape."""
+    shapes = walk(pair[0].shape, pair[1].shape)
+    plain = bool(flat) and shapes.flat
     return Call(
-        functions[0] if shapes.flat else functions[1],
-        {"shape": shapes.shape, "count": shapes.count, **params},
-        (In(a.index), In(b.index), Out(out.index)),
-        overlap={x.index: 0 for x in (a, b) if not x.constant and x.elements == out.elements},
+        flat if plain else function,
+        {"shape": None if plain else shapes.shape, "count": shapes.count, **params},
+        (In(pair[0].index), In(pair[1].index), Out(out.index)),
+        overlap={x.index: 0 for x in pair if not x.constant and x.elements == out.elements},
         elementwise=shapes.flat,
-        sources=(source, "ew_broadcast.c"),
+        sources=("_".join(function.split("_")[:2]) + ".c", "ew_broadcast.c"),
     )
 
 
-def limited(stem: str, limits: tuple[int, int], variant: Variant) -> tuple[str, str]:
-    """Functions of a kernel that has a shorter form for the limits of int8 (Helium compares in any case)."""
-    return stem if limits == (-128, 127) and variant != "mve" else f"{stem}_limit", f"{stem}_broadcast"
+def limited(stem: str, limits: tuple[int, int], variant: Variant) -> dict[str, str]:
+    """Functions of a kernel that has shorter forms for the limits of int8 (Helium compares in any case)."""
+    ending = "" if limits == (-128, 127) and variant != "mve" else "_limit"
+    return {"function": f"{stem}_broadcast{ending}", "flat": f"{stem}{ending}"}
 
 
 def shapes_broadcast(op: Op, graph: Graph) -> str:
@@ -124,6 +130,14 @@ def shapes_broadcast(op: Op, graph: Graph) -> str:
         return f"{a.shape} and {b.shape} to {out.shape}"
     axes = len(walk(a.shape, b.shape).axes) + 1
     return "" if axes <= MAX_AXES + 1 else f"{axes} axes"
+
+
+def usual_scales(op: Op, graph: Graph) -> str:
+    """Scales are between 2^-40 and 2^40, so that no ratio leaves float32."""
+    for tensor in (*graph.ins(op), *graph.outs(op)):
+        if tensor is not None and tensor.quantization and not 2.0**-40 <= tensor.scale <= 2.0**40:
+            return f"{tensor.scale:g} in '{tensor.name}'"
+    return ""
 
 
 def int8_operands(op: Op, graph: Graph) -> str:

@@ -110,11 +110,20 @@ def lower(op: Op, graph: Graph, variant: Variant) -> Call:
     return Call(
         "ew_lstm", params,
         (In(sequence.index), Out(output.index), Out(hidden.index), Out(cell.index), Scratch()),
-        scratch=-(-sequence.shape[2] // 16) * 16 + -(-output.shape[2] // 16) * 16,
+        scratch=scratch(sequence.shape[2], output.shape[2], variant),
         overlap={sequence.index: head_start(batch * time, sequence.shape[2], output.shape[2])},
-        sources=("ew_lstm.c", "ew_dot4.c"),
+        sources=("ew_lstm.c", "ew_lstm_mve.c", "ew_dot4.c"),
         macs=batch * time * 4 * output.shape[2] * (sequence.shape[2] + output.shape[2]),
     )  # fmt: skip
+
+
+def scratch(in_c: int, units: int, variant: Variant) -> int:
+    """Bytes of scratch, as ``ew_lstm.h`` says."""
+    return 8 * _up(units, 8) if variant == "mve" else _up(in_c, 16) + _up(units, 16)
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step
 
 
 def head_start(rows: int, in_row: int, out_row: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from targets.tflite_micro.calls import Call, Rule, Variant
@@ -11,6 +13,7 @@ from targets.tflite_micro.ops.broadcast import (
     int8_operands,
     one_constant,
     operands,
+    ordered,
     shapes_broadcast,
 )
 from targets.tflite_micro.ops.lut import byte_call, every_value
@@ -30,7 +33,8 @@ def lower(op: Op, graph: Graph, variant: Variant) -> Call:
         x, y = (every_value() if t.data is None else t.data.ravel().astype(np.int64) for t in (a, b))
         return byte_call(b if a.constant else a, out, pick(x, y))
     function = f"ew_{op.kind.lower()}"
-    return binary_call(op, graph, (function, f"{function}_broadcast"), {}, "ew_minmax.c")
+    call = binary_call(f"{function}_broadcast", ordered(op, graph), out, {}, flat=function)
+    return dataclasses.replace(call, sources=("ew_minmax.c", "ew_broadcast.c"))
 
 
 _CONSTRAINTS = (int8_operands, shapes_broadcast, one_quantization)

@@ -12,7 +12,9 @@ from targets.tflite_micro.ops.broadcast import (
     limited,
     one_constant,
     operands,
+    ordered,
     shapes_broadcast,
+    usual_scales,
 )
 from targets.tflite_micro.ops.common import activation_range, known_activation, quantize_multiplier
 from targets.tflite_micro.ops.fixed_point import requantize
@@ -58,15 +60,17 @@ def lower(op: Op, graph: Graph, variant: Variant) -> Call:
         x, y = (every_value() if t.data is None else t.data.ravel().astype(np.int64) for t in (a, b))
         product = requantize((x - a.zero_point) * (y - b.zero_point), multiplier, shift)
         return byte_call(b if a.constant else a, out, np.clip(product + out.zero_point, *limits))
+    first, second = ordered(op, graph)
     rounded = rounded_product(multiplier, shift, out.zero_point)
     params: dict[str, Value] = {
         **rounded,
-        "add_a": -a.zero_point * rounded["lift"],
-        "add_b": -b.zero_point,
+        "add_a": -first.zero_point * rounded["lift"],
+        "add_b": -second.zero_point,
         "act_min": limits[0],
         "act_max": limits[1],
     }
-    return binary_call(op, graph, limited("ew_mul", limits, variant), params, "ew_mul.c")
+    return binary_call(pair=(first, second), out=out, params=params, **limited("ew_mul", limits, variant))
 
 
-RULES = (Rule("MUL", (int8_operands, shapes_broadcast, known_activation, scale_not_tiny), lower),)
+_CONSTRAINTS = (int8_operands, usual_scales, shapes_broadcast, known_activation, scale_not_tiny)
+RULES = (Rule("MUL", _CONSTRAINTS, lower),)

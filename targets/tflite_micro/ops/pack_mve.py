@@ -15,8 +15,8 @@ from profiles.runner import Array
 BLOCK = 36
 #: Bytes of EW_MVE_SUMS int32 values.
 _SUMS = 4 * 4 * BLOCK
-#: EW_MVE_RING_SPARE of ew_mve_ring.h, bytes of ew_mve_ring_t, and bytes that are read behind a depthwise window.
-_SPARE, _STATE, _BEHIND = 8, 8, 15
+#: EW_MVE_RING_SPARE of ew_mve_ring.h, and bytes that are read behind a depthwise window.
+_SPARE, _BEHIND = 8, 15
 #: The C files of each kernel; the first one's header declares it.
 SOURCES = {
     "conv": ("ew_conv.c", "ew_conv_mve.c", "ew_mve_ring.c", "ew_mve_product.c"),
@@ -57,8 +57,22 @@ def depthwise_scratch(params: Mapping[str, int]) -> int:
 
 
 def pointwise_scratch(params: Mapping[str, int]) -> int:
-    """Bytes of scratch of ``ew_pointwise``, ``ew_pointwise_load`` and ``ew_pointwise_row``."""
-    return _SUMS + params["out_w"] * params["in_c"]
+    """Bytes of scratch of ``ew_pointwise``."""
+    return _SUMS
+
+
+def pointwise_head_start(params: Mapping[str, int]) -> int:
+    """The smallest ``address(input) - address(output)`` of ``ew_pointwise``: the pixels of a block are read until its
+    last output was written.
+    """
+    batch, in_c, out_c = params["batch"], params["in_c"], params["out_c"]
+    n, y, x = (np.arange(count) for count in (batch, params["out_h"], params["out_w"]))
+    rows = n[:, None, None] * params["in_h"] + y[:, None] * params["stride_h"]
+    read = ((rows * params["in_w"] + x * params["stride_w"]) * in_c).reshape(-1)
+    run = read.size if params["stride_h"] == params["stride_w"] == 1 else params["out_w"]
+    pixel = np.arange(read.size)
+    first = pixel - pixel % run % BLOCK  # of the block
+    return int(((pixel + 1) * out_c - read[first]).max())
 
 
 def dense_scratch(params: Mapping[str, int]) -> int:
@@ -67,8 +81,8 @@ def dense_scratch(params: Mapping[str, int]) -> int:
 
 
 def _ring(params: Mapping[str, int], cell: int, groups: int) -> int:
-    """Bytes of an ``ew_mve_ring_t``, a pixel of padding, and the planes."""
+    """Bytes of a ring: a pixel of padding, and the planes."""
     columns = (params["out_w"] - 1) * params["stride_w"] + (params["kernel_w"] - 1) * params["dilation_w"] + 1
     rows = (params["out_h"] - 1) * params["stride_h"] // params["dilation_h"]
-    plane = (-(-columns // params["dilation_w"]) * params["kernel_h"] + min(rows, _SPARE)) * cell
-    return _STATE + -(-params["in_c"] // 4) * 4 + params["dilation_h"] * params["dilation_w"] * groups * plane
+    plane = (-(-columns // params["dilation_w"]) * params["kernel_h"] + min(rows, _SPARE - 1)) * cell
+    return -(-params["in_c"] // 4) * 4 + params["dilation_h"] * params["dilation_w"] * groups * plane

@@ -93,8 +93,14 @@ def lower_pool(op: Op, graph: Graph, variant: Variant) -> Call:
     )  # fmt: skip
 
 
+def ring_bytes(call: Call) -> int:
+    """Scratch that a pool needs when it runs row by row: min(window_h, in_h) input rows."""
+    p = {name: int(value) for name, value in call.params.items()}  # type: ignore[arg-type]
+    return min(p["window_h"], p["in_h"]) * p["in_w"] * p["channels"]
+
+
 def rows_of(call: Call) -> Rows:
-    """How a pool runs row by row; its ring in scratch has min(window_h, in_h) rows."""
+    """How a pool runs row by row."""
     p = {name: int(value) for name, value in call.params.items()}  # type: ignore[arg-type]
     return Rows(
         load=f"{call.function}_load", row=f"{call.function}_row", stride=p["stride_h"],

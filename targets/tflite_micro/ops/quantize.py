@@ -7,6 +7,7 @@ import numpy as np
 from targets.tflite_micro.calls import Call, In, Out, Rule, Variant
 from targets.tflite_micro.graph.ir import Graph, Op, Tensor
 from targets.tflite_micro.ops.activations import same_shape
+from targets.tflite_micro.ops.broadcast import usual_scales
 from targets.tflite_micro.ops.common import quantize_multiplier
 from targets.tflite_micro.ops.fixed_point import requantize
 from targets.tflite_micro.ops.lut import byte_call, every_value
@@ -76,6 +77,6 @@ def _float_call(function: str, source: Tensor, result: Tensor, bytes_of: Tensor,
 
 
 RULES = (
-    Rule("QUANTIZE", (quantize_types, one_scale, same_shape, ratio_fits), lower_quantize),
-    Rule("DEQUANTIZE", (dequantize_types, one_scale, same_shape), lower_dequantize),
+    Rule("QUANTIZE", (quantize_types, one_scale, usual_scales, same_shape, ratio_fits), lower_quantize),
+    Rule("DEQUANTIZE", (dequantize_types, one_scale, usual_scales, same_shape), lower_dequantize),
 )

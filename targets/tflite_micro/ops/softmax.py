@@ -7,6 +7,7 @@ import math
 from targets.tflite_micro.calls import Call, In, Out, Rule, Variant, option
 from targets.tflite_micro.graph.ir import Graph, Op, Tensor
 from targets.tflite_micro.ops.activations import same_shape
+from targets.tflite_micro.ops.broadcast import usual_scales
 from targets.tflite_micro.ops.common import int8_activations
 
 #: Fraction bits of the exponential's argument; it has 5 integer bits.
@@ -74,4 +75,5 @@ def _fixed_point(real: float) -> tuple[int, int]:
     return (multiplier // 2, shift + 1) if multiplier == 1 << 31 else (multiplier, shift)
 
 
-RULES = (Rule("SOFTMAX", (int8_activations, same_shape, softmax_output, depth_fits, argument_fits), lower),)
+_CONSTRAINTS = (int8_activations, usual_scales, same_shape, softmax_output, depth_fits, argument_fits)
+RULES = (Rule("SOFTMAX", _CONSTRAINTS, lower),)

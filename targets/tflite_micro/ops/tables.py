@@ -99,7 +99,8 @@ def relu(source: Tensor, result: Tensor, limits: tuple[float, float]) -> Array:
 
 def ratio(source: Tensor, result: Tensor, slope: float = 1.0) -> float:
     """The input's scale, times a slope, in steps of the output's, in float32 as the reference computes it."""
-    return float(np.float32(source.scale) * np.float32(slope) / np.float32(result.scale))
+    with np.errstate(over="ignore"):
+        return float(np.float32(source.scale) * np.float32(slope) / np.float32(result.scale))
 
 
 def hard_swish_multipliers(source: Tensor, result: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:

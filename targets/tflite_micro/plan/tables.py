@@ -16,8 +16,9 @@ def memory_dict(
 ) -> dict[str, Any]:
     """Figures of a plan, in bytes.
 
-    Times count steps in the order in which they run: -1 is before the first one, ``len(steps)`` behind the last. ``first`` and
-    ``last`` are included. ``needed`` are the bytes that a step needs wherever they lie, ``taken`` those in use.
+    Times count steps in the order in which they run: -1 is before the first one, ``len(steps)`` behind the
+    last. ``first`` and ``last`` are included. ``needed`` are the bytes that a step needs wherever they lie,
+    ``taken`` those in use.
 
     Args:
         problem: that the plan is for.

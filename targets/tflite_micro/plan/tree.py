@@ -43,13 +43,12 @@ class Flow:
         if call.rows is not None:
             rows = call.rows
             return sizes == [rows.in_rows * rows.in_bytes, rows.out_rows * rows.out_bytes]
-        return call.elementwise and all(size % self.count(index) == 0 for size in sizes)
+        return call.elementwise and self.count(index) > 0 and all(size % self.count(index) == 0 for size in sizes)
 
     def count(self, index: int) -> int:
-        """Elements of an elementwise call."""
-        count = self.calls[index].params["count"]
-        assert isinstance(count, int)
-        return count
+        """Elements of an elementwise call; 0 where it does not say."""
+        count = self.calls[index].params.get("count")
+        return count if isinstance(count, int) else 0
 
     def inside(self, key: int, members: frozenset[int]) -> int:
         """The call among ``members`` that computes a tensor for ``members`` alone, or -1."""

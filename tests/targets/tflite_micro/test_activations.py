@@ -1,5 +1,7 @@
 """Every function of one byte equals the reference for all 256 values and any scales; PRELU for all pairs."""
 
+import itertools
+
 import harness
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from many import Many, check_overlap
 from test_add import BOARDS, BYTES, check_every_pair, functions_of, quantization
 
-from targets.tflite_micro.ops.registry import obstacle
+from targets.tflite_micro.ops.registry import obstacle, rules
 
 LIMITS = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1")
 OTHERS = ("LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "GELU", "EXP", "LOG", "ABS")
@@ -110,6 +112,21 @@ def test_prelu_shapes_on_boards():
     sloped(many, (0.05, -10), (0.01, 3), (0.04, 5), ((2, 5, 4), (4,)))
     many.check(16, sanitize=True, devices=BOARDS)
     assert functions_of(many).count("ew_lut") == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_hostile_scales_are_refused_or_built():
+    extremes = (1e-45, 2.0**-40, 1e-7, 1.0, 2.0**40, 3e38)
+    kinds = {**dict.fromkeys((*KINDS, "SOFTMAX", "QUANTIZE"), 1), **dict.fromkeys(("ADD", "SUB", "MUL", "PRELU"), 2)}
+    for (kind, operands), source, result in itertools.product(kinds.items(), extremes, extremes):
+        many = Many()
+        options = {"LEAKY_RELU": {"alpha": -3e38}, "SOFTMAX": {"beta": 3e38}}.get(kind, {})
+        ins = [tensor((4,), "int8", scale, 127) for scale in (source, extremes[2])[:operands]]
+        many.add(kind, ins, [tensor((4,), "int8", result, -128)], options)
+        graph = harness.graph_of(many.model())
+        for op in graph.ops:
+            if not obstacle(op, graph):
+                rules()[kind].lower(op, graph, "dsp")
 
 
 @pytest.mark.parametrize(

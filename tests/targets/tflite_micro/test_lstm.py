@@ -14,6 +14,7 @@ from targets.tflite_micro.ops.lstm import head_start
 from targets.tflite_micro.ops.registry import obstacle
 
 NONE, TANH = 0, 4
+CORES = ("cortex-m3-an385", "cortex-m4-an386", "cortex-m55-an547")
 
 
 def lstm(
@@ -73,6 +74,11 @@ def test_equals_the_reference_from_one_inference_to_the_next(name):
     harness.check(lstm(**CASES[name]), 64 if name == "plain" else 12, sanitize=name in ("plain", "large"))
 
 
+@pytest.mark.parametrize("name", ["time major", "coarse cell", "large"])
+def test_equals_the_reference_on_every_core(name):
+    harness.check(lstm(**CASES[name]), 12, variants=(), devices=CORES)
+
+
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory):
     path = tmp_path_factory.mktemp("lstm") / "lstm.so"
@@ -86,18 +92,18 @@ def kernels(tmp_path_factory):
 ALL = np.arange(-(1 << 15), 1 << 15)
 
 
-def test_sigmoid_is_within_three_steps_everywhere(kernels):
+def test_sigmoid_is_within_seven_steps_everywhere(kernels):
     got = np.array([kernels.ew_lstm_sigmoid(int(x)) for x in ALL])
     exact = 2.0**15 / (1 + np.exp(-ALL / 4096))
     worst = np.abs(got - np.minimum(exact, 32767)).max()
-    assert worst < 8 and np.all((got >= 0) & (got <= 32767)), worst
+    assert worst < 7 and np.all((got >= 0) & (got <= 32767)), worst
 
 
 @pytest.mark.parametrize("bits", range(9, 16))
-def test_tanh_is_odd_and_within_some_steps_everywhere(kernels, bits):
+def test_tanh_is_odd_and_within_thirteen_steps_everywhere(kernels, bits):
     got = np.array([kernels.ew_lstm_tanh(int(x), bits) for x in ALL])
     worst = np.abs(got - 2.0**15 * np.tanh(ALL / 2.0**bits)).max()
-    assert worst < 24, worst
+    assert worst < 13, worst
     assert np.array_equal(got[1:], -got[:0:-1]), "tanh(-x) is not -tanh(x)"
 
 

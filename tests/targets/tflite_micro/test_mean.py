@@ -12,11 +12,16 @@ from many import Many, check_overlap, constant, image, seen
 from targets.tflite_micro.ops.mean import constant_axes, few_groups, same_scale
 
 
-def reduced(many, kind, shape, axes, keep, source=(0.05, -3), target=(0.021, 7)):
+def reduced(many, kind, shape, axes, keep=True, *, source=(0.05, -3), target=(0.021, 7)):
     axes = sorted({axis % len(shape) for axis in axes})
     out = [1 if i in axes else n for i, n in enumerate(shape) if keep or i not in axes]
     target = source if kind.startswith("REDUCE") else target
-    return many.add(kind, [image(shape, *source), constant(axes)], [image(out, *target)], {"table": "ReducerOptions", "keepDims": keep})
+    return many.add(
+        kind,
+        [image(shape, *source), constant(axes)],
+        [image(out, *target)],
+        {"table": "ReducerOptions", "keepDims": keep},
+    )
 
 
 KINDS = ("MEAN", "REDUCE_MAX", "REDUCE_MIN")
@@ -51,7 +56,11 @@ scales = st.floats(1e-3, 1.0).map(lambda x: float(f"{x:.3g}"))
 quantization = st.tuples(scales, st.integers(-128, 127))
 patterns = st.lists(st.integers(1, 6), min_size=1, max_size=5).flatmap(
     lambda shape: st.tuples(
-        st.just(tuple(shape)), st.sets(st.integers(0, len(shape) - 1), min_size=1), st.booleans(), quantization, quantization
+        st.just(tuple(shape)),
+        st.sets(st.integers(0, len(shape) - 1), min_size=1),
+        st.booleans(),
+        quantization,
+        quantization,
     )
 )
 
@@ -60,8 +69,8 @@ patterns = st.lists(st.integers(1, 6), min_size=1, max_size=5).flatmap(
 @given(st.lists(st.tuples(st.sampled_from(KINDS), patterns), min_size=25, max_size=25))
 def test_any_axes_and_scales(cases):
     many = Many()
-    for kind, pattern in cases:
-        reduced(many, kind, *pattern)
+    for kind, (shape, axes, keep, source, target) in cases:
+        reduced(many, kind, shape, axes, keep, source=source, target=target)
     many.check(6, variants=("portable",), sanitize=True)
 
 
@@ -75,7 +84,7 @@ def test_sum():
     # BUILTIN_REF of LiteRT 2.3 reads the elements of an int8 SUM as uint8; its other kernels and TFLM do not.
     many, source, target = Many(), (0.05, -3), (0.34, 7)
     for shape, axes in CASES:
-        reduced(many, "SUM", shape, axes, True, source, target)
+        reduced(many, "SUM", shape, axes, source=source, target=target)
     samples = random_samples(many.model(), 8)
     for sample, outputs in zip(samples, host(many.model(), samples, sanitize=True), strict=True):
         for values, got, (_, axes) in zip(sample, outputs, CASES, strict=True):

@@ -19,14 +19,19 @@ from targets.tflite_micro.ops.pad import (
 REFLECT, SYMMETRIC = 0, 1
 
 
-def padded(many, kind, shape, amounts, options=None, extra=(), made=image):
+def padded(many, kind, shape, amounts, options=None, *, extra=(), made=image):
     out = [n + sum(pair) for n, pair in zip(shape, amounts, strict=True)]
     return many.add(kind, [made(shape), constant(amounts), *extra], [made(out)], options)
 
 
 def every_case():
     many = Many()
-    for amounts in ([[0, 0], [1, 1], [1, 1], [0, 0]], [[1, 0], [0, 2], [3, 1], [2, 1]], [[0, 0]] * 3 + [[0, 1]], [[0, 0]] * 4):
+    for amounts in (
+        [[0, 0], [1, 1], [1, 1], [0, 0]],
+        [[1, 0], [0, 2], [3, 1], [2, 1]],
+        [[0, 0]] * 3 + [[0, 1]],
+        [[0, 0]] * 4,
+    ):
         padded(many, "PAD", (2, 3, 4, 5), amounts)
         value = tensor((1,), "int8", 0.05, -3, data=[77])
         padded(many, "PADV2", (2, 3, 4, 5), amounts, extra=[value])
@@ -62,7 +67,11 @@ def test_any_amounts(cases):
 def batches(many, shape, block, amounts):
     """SPACE_TO_BATCH_ND of a shape and the way back."""
     grown = [n + sum(pair) for n, pair in zip(shape[1:], amounts, strict=False)]
-    deep = (shape[0] * int(np.prod(block)), *(n // b for n, b in zip(grown, block, strict=True)), *shape[1 + len(block) :])
+    deep = (
+        shape[0] * int(np.prod(block)),
+        *(n // b for n, b in zip(grown, block, strict=True)),
+        *shape[1 + len(block) :],
+    )
     many.add("SPACE_TO_BATCH_ND", [image(shape), constant(block), constant(amounts)], [image(deep)])
     many.add("BATCH_TO_SPACE_ND", [image(deep), constant(block), constant(amounts)], [image(shape)])
 

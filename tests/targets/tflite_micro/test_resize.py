@@ -12,10 +12,19 @@ from targets.tflite_micro.ops.resize import images, near_scale, one_alignment
 
 KINDS = ("RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR")
 FLAGS = ((False, False), (True, False), (False, True))
-SIZES = [((3, 4), (6, 8)), ((3, 4), (9, 4)), ((5, 7), (8, 5)), ((1, 1), (3, 3)), ((6, 4), (3, 2)), ((2, 3), (1, 1)), ((4, 4), (13, 11))]
+SIZES = [
+    ((3, 4), (6, 8)),
+    ((3, 4), (9, 4)),
+    ((5, 7), (8, 5)),
+    ((1, 1), (3, 3)),
+    ((6, 4), (3, 2)),
+    ((2, 3), (1, 1)),
+    ((4, 4), (13, 11)),
+]
 
 
-def resized(many, kind, shape, out, corners, centers, made=image):
+def resized(many, kind, shape, out, flags, *, made=image):
+    corners, centers = flags
     target = (shape[0], *out, shape[3])
     options = {"alignCorners": corners, "halfPixelCenters": centers}
     return many.add(kind, [made(shape), constant(out)], [made(target)], options)
@@ -24,9 +33,9 @@ def resized(many, kind, shape, out, corners, centers, made=image):
 def every_case():
     many = Many()
     for kind, flags, (size, out) in itertools.product(KINDS, FLAGS, SIZES):
-        resized(many, kind, (2, *size, 3), out, *flags)
+        resized(many, kind, (2, *size, 3), out, flags)
     for out in ((6, 8), (5, 5)):
-        resized(many, KINDS[0], (1, 3, 4, 2), out, False, False, lambda shape: tensor(shape, "float32"))
+        resized(many, KINDS[0], (1, 3, 4, 2), out, FLAGS[0], made=lambda shape: tensor(shape, "float32"))
     return many
 
 
@@ -38,11 +47,15 @@ sizes = st.integers(1, 40)
 
 
 @settings(max_examples=4, deadline=None, database=None, derandomize=True)
-@given(st.lists(st.tuples(st.sampled_from(KINDS), sizes, sizes, sizes, sizes, st.sampled_from(FLAGS)), min_size=15, max_size=15))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(KINDS), sizes, sizes, sizes, sizes, st.sampled_from(FLAGS)), min_size=15, max_size=15
+    )
+)
 def test_any_size(cases):
     many = Many()
     for kind, height, width, out_h, out_w, flags in cases:
-        resized(many, kind, (1, height, width, 2), (out_h, out_w), *flags)
+        resized(many, kind, (1, height, width, 2), (out_h, out_w), flags)
     many.check(3, sanitize=True, variants=("portable",))
 
 

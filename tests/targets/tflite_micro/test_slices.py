@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from many import Many, check_overlap, constant, image, seen
 
-from targets.tflite_micro.ops.slices import constant_indices, constant_place, parts_of_input, plain_masks, unpacked_shapes, within_input
+from targets.tflite_micro.ops.slices import (
+    constant_indices,
+    constant_place,
+    parts_of_input,
+    plain_masks,
+    unpacked_shapes,
+    within_input,
+)
 
 
 def sliced(many, shape, begin, size, made=image):

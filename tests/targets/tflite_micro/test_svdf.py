@@ -39,6 +39,10 @@ def test_equals_the_reference_from_one_inference_to_the_next(case):
     harness.check(svdf(**case), 64 if not case else 12, sanitize=case in CASES[:1] + CASES[4:5])
 
 
+def test_equals_the_reference_on_every_core():
+    harness.check(svdf(**CASES[4]), 12, variants=(), devices=("cortex-m3-an385", "cortex-m4-an386", "cortex-m55-an547"))
+
+
 def test_the_reference_does_not_cut_at_zero():
     outputs = harness.reference(svdf(), harness.random_samples(svdf(), 16))
     assert min(sample[0].min() for sample in outputs) < -4

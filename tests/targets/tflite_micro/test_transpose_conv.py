@@ -53,12 +53,21 @@ def add(many, case, seed=0, zero=3):
     return many
 
 
-@pytest.mark.parametrize("variant", ["portable", "dsp"])
-def test_equals_the_reference(variant):
+def all_cases():
     many = Many()
     for seed, case in enumerate(CASES):
         add(many, case, seed=seed, zero=(3, -128, 127)[seed % 3])
-    many.check(64, variants=(variant,), sanitize=True)
+    return many
+
+
+@pytest.mark.parametrize("variant", ["portable", "dsp"])
+def test_equals_the_reference(variant):
+    all_cases().check(64, variants=(variant,), sanitize=True)
+
+
+@pytest.mark.parametrize("device", ["cortex-m3-an385", "cortex-m4-an386", "cortex-m55-an547"])
+def test_equals_the_reference_on_every_core(device):
+    all_cases().check(8, variants=(), devices=(device,))
 
 
 @pytest.mark.parametrize("variant", ["portable", "dsp"])

@@ -199,8 +199,12 @@ CONSTANT = np.ones((1, 4), np.int8)
         ([*USE, ONCE], FILL, "CALL_ONCE after state was read"),
         ([("CALL_ONCE", (), (), {"init_subgraph_index": 2}), *USE], FILL, "CALL_ONCE of graph 2"),
         ([ONCE, *USE], [*FILL, ("ADD", ("c", "c"), ("d",), {})], "ADD in the graph that fills the state"),
-        ([*USE, ("ADD", ("h", "x"), ("s",), {})], FILL, "ADD 'h' uses a resource"),
-        ([("READ_VARIABLE", ("h",), ("y",), {})], FILL, "READ_VARIABLE 'h' uses a resource"),
+        ([*USE, ("ADD", ("h", "x"), ("s",), {})], FILL, "ADD of 'h'"),
+        ([("READ_VARIABLE", ("h",), ("y",), {})], FILL, "READ_VARIABLE of 'h'"),
+        ([("READ_VARIABLE", ("x",), ("y",), {})], FILL, "READ_VARIABLE of 'x'"),
+        ([handle("x"), ("READ_VARIABLE", ("x",), ("y",), {})], FILL, "READ_VARIABLE of 'x'"),
+        ([*USE, ("ASSIGN_VARIABLE", ("h", "h"), (), {})], FILL, "ASSIGN_VARIABLE of 'h'"),
+        ([handle("h"), ("READ_VARIABLE", ("h",), ("h2",), {})], FILL, "as resource ()"),
     ],
 )
 def test_what_is_refused_is_said(ops, fill, words):

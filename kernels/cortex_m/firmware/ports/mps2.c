@@ -22,8 +22,6 @@ enum { TX_ENABLE = 1, RX_ENABLE = 2, RX_INTERRUPT = 8 };
 enum { SYS_OPEN = 1, SYS_WRITE = 5, SYS_READ = 6, SYS_EXIT_EXTENDED = 0x20 };
 enum { READ_MODE = 0, WRITE_MODE = 4, FAST = 0x54534146, ROOM = 128 };
 
-extern volatile uint32_t ew_tick_overflows;
-
 /* Not cleared at reset. */
 #define KEPT __attribute__((section(".noinit")))
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 
 from profiles.errors import ToolCrashError, UnreachableError, VerificationError
-from targets.tflite_micro.emulate.protocol import Code, Frame, Parser, Peer, crc, fault
+from targets.tflite_micro.emulate.faults import fault
+from targets.tflite_micro.emulate.info import Info
+from targets.tflite_micro.emulate.protocol import Code, Frame, Parser, Peer, crc
 
 frames = st.builds(Frame, st.integers(0, 255), st.integers(0, 255), st.binary(max_size=60))
 
@@ -115,7 +117,9 @@ def test_a_line_that_takes_nothing_is_told():
     assert "took 5 of 110 bytes of RUN" in caught.value.seen
 
 
-@pytest.mark.parametrize(("code", "words"), [(Code.BAD_CRC, "bad crc"), (Code.BAD_LENGTH, "bad length"), (99, "code 99")])
+@pytest.mark.parametrize(
+    ("code", "words"), [(Code.BAD_CRC, "bad crc"), (Code.BAD_LENGTH, "bad length"), (99, "code 99")]
+)
 def test_a_refusal_is_told(code, words):
     peer = Peer(Wire(lambda frame: [Frame(code, frame.tag, b"").encode()]), "it")
     with pytest.raises(VerificationError, match="it did not take RUN") as caught:
@@ -123,8 +127,8 @@ def test_a_refusal_is_told(code, words):
     assert words in caught.value.seen
 
 
-def words_of(exception=3, sp=0x20000700, cfsr=0, stacked=(1, 2, 3, 4, 5, 0x123, 0x456, 7), mmfar=0, bfar=0):
-    return struct.pack(f"<{7 + len(stacked)}I", exception, sp, cfsr, 0x40000000, 0, mmfar, bfar, *stacked)
+def words_of(cfsr=0, stacked=(1, 2, 3, 4, 5, 0x123, 0x456, 7), mmfar=0, bfar=0, exception=3):
+    return struct.pack(f"<{7 + len(stacked)}I", exception, 0x20000700, cfsr, 0x40000000, 0, mmfar, bfar, *stacked)
 
 
 @pytest.mark.parametrize(
@@ -148,3 +152,29 @@ def test_a_fault_is_raised_whoever_asked():
     peer = Peer(Wire(lambda frame: [Frame(Code.FAULT, 0, words_of(cfsr=1 << 16)).encode()]), "it")
     with pytest.raises(ToolCrashError, match="undefined instruction"):
         peer.ask(Code.RUN, timeout=1)
+
+
+def info_of(version=1, inputs=(10,), outputs=(4, 5), cut=None):
+    head = struct.pack("<9I", version, 25_000_000, 64, 2048, 3, 1, 2, len(inputs), len(outputs))
+    return (head + struct.pack(f"<{len(inputs + outputs)}I", *inputs, *outputs))[:cut]
+
+
+def test_info_is_read():
+    info = Info.decode(info_of(), "it")
+    assert (info.tick_hz, info.arena, info.stack, info.layers) == (25_000_000, 64, 2048, 3)
+    assert (info.digest, info.inputs, info.outputs) == ("0000000100000002", (10,), (4, 5))
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (info_of(version=2), "another version of the protocol"),
+        (info_of(cut=20), "a short answer to INFO"),
+        (info_of(cut=-1), "a short answer to INFO"),
+        (struct.pack("<9I", 1, 1, 1, 1, 1, 1, 1, 0xFFFFFFFF, 0xFFFFFFFF), "a short answer to INFO"),
+        (b"", "a short answer to INFO"),
+    ],
+)
+def test_info_that_is_wrong_is_refused(payload, words):
+    with pytest.raises(VerificationError, match=words):
+        Info.decode(payload, "it")

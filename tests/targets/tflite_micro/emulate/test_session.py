@@ -13,10 +13,28 @@ from pathlib import Path
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
-from stub_build import DEEP, DEVICES, DIVIDE_BY_ZERO, HANG, JUMP_NOWHERE, READ_NOWHERE, UNDEFINED, built, inputs, plus_one
+from stub_build import (
+    DEEP,
+    DEVICES,
+    DIVIDE_BY_ZERO,
+    HANG,
+    JUMP_NOWHERE,
+    READ_NOWHERE,
+    UNDEFINED,
+    built,
+    inputs,
+    plus_one,
+)
 
 from profiles.device import load_device
-from profiles.errors import ConfigError, MissingToolError, ModelError, ToolCrashError, UnreachableError, VerificationError
+from profiles.errors import (
+    ConfigError,
+    MissingToolError,
+    ModelError,
+    ToolCrashError,
+    UnreachableError,
+    VerificationError,
+)
 from targets.processes import Leash
 from targets.tflite_micro.emulate import qemu
 from targets.tflite_micro.emulate.protocol import Code, Frame
@@ -116,7 +134,10 @@ def test_the_stack_is_measured():
 @pytest.mark.parametrize("line", ["fast", "uart"])
 def test_faults_are_told(name, what, words, line):
     begun = time.monotonic()
-    with emulate(built(name), load_device(name), line=line) as session, pytest.raises(ToolCrashError, match=words) as caught:
+    with (
+        emulate(built(name), load_device(name), line=line) as session,
+        pytest.raises(ToolCrashError, match=words) as caught,
+    ):
         session.run(inputs(what, 100_000))
     assert f"the firmware on {name} (QEMU) faulted" in str(caught.value)
     assert "pc 0x" in caught.value.seen
@@ -155,7 +176,10 @@ def test_qemu_is_missing(monkeypatch, tmp_path):
 
 def test_qemu_refuses_the_machine():
     argv = ["-machine", "no-such-machine", *qemu.argv(M4, built("cortex-m4-an386").elf)[4:]]
-    with qemu.started([qemu.program(), *argv], "fast") as wire, pytest.raises(ToolCrashError, match="unsupported machine type"):
+    with (
+        qemu.started([qemu.program(), *argv], "fast") as wire,
+        pytest.raises(ToolCrashError, match="unsupported machine type"),
+    ):
         Session(wire, "it")
 
 
@@ -186,7 +210,11 @@ def test_a_leash_ends_it():
 
 def emulators():
     mark = str(built("cortex-m4-an386").elf).encode()
-    return [path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if mark in _read(path) and b"qemu" in _read(path)]
+    return [
+        path.parent.name
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if mark in _read(path) and b"qemu" in _read(path)
+    ]
 
 
 def _read(path):
@@ -271,7 +299,9 @@ def test_what_firmware_answers_to_frames_that_are_wrong(open_session, data, code
 
 
 @settings(max_examples=40)
-@given(st.lists(st.one_of(st.binary(max_size=50), st.sampled_from([frame(3, 9, bytes(40)), b"EW", b"EW\3\1"])), max_size=6))
+@given(
+    st.lists(st.one_of(st.binary(max_size=50), st.sampled_from([frame(3, 9, bytes(40)), b"EW", b"EW\3\1"])), max_size=6)
+)
 def test_after_any_noise_the_line_comes_back_into_step(open_session, noise):
     open_session._peer.wire.write(b"".join(noise), 5)
     open_session._peer.resync(sum(open_session.info.inputs), timeout=10)

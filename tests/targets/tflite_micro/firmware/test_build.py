@@ -100,8 +100,10 @@ def test_a_warning_is_an_error(tmp_path):
 
 
 def test_a_linker_error_is_told(tmp_path):
-    (tmp_path / "bad.c").write_text('#include "edgewright_model.h"\nint elsewhere(void);\nint f(void);\nint f(void) { return elsewhere(); }\n')
-    with pytest.raises(ToolCrashError, match="undefined reference to .edgewright_model_init"):
+    (tmp_path / "bad.c").write_text(
+        '#include "edgewright_model.h"\nint elsewhere(void);\nint f(void);\nint f(void) { return elsewhere(); }\n'
+    )
+    with pytest.raises(ToolCrashError, match=r"undefined reference to .edgewright_model_init"):
         link([tmp_path / "bad.c"], [STUB], M4, tmp_path / "out")
 
 

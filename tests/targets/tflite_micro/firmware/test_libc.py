@@ -1,4 +1,4 @@
-"""Our memcpy, memmove and memset, on emulated cores: without vectors, with them, and where addresses must be careful."""
+"""Our memcpy, memmove and memset, on emulated cores with vectors and without."""
 
 import functools
 import struct

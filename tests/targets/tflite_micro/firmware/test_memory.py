@@ -44,14 +44,14 @@ def test_what_does_not_fit_is_refused_with_numbers():
 
 
 @given(
-    st.lists(st.integers(1, 100), min_size=1, max_size=4), st.lists(st.integers(1, 100), min_size=1, max_size=4),
-    *[st.integers(0, 120)] * 4,
-)  # fmt: skip
-def test_whatever_is_placed_fits(flash, ram, code, constants, data, arena):
+    st.lists(st.integers(1, 100), min_size=1, max_size=4),
+    st.lists(st.integers(1, 100), min_size=1, max_size=4),
+    st.builds(Need, *[st.integers(0, 120)] * 4),
+)
+def test_whatever_is_placed_fits(flash, ram, wanted):
     memories = [Memory(f"f{i}", "flash", size, i * 1000) for i, size in enumerate(flash)]
     memories += [Memory(f"r{i}", "ram", size, 10_000 + i * 1000) for i, size in enumerate(ram)]
     device = dataclasses.replace(M55, memories=tuple(memories))
-    wanted = Need(code, constants, data, arena)
     try:
         places = place(device, wanted)
     except UnsupportedError:

@@ -2,11 +2,11 @@
 
 import dataclasses
 
-import networks
+import planned_networks as networks
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import Network
+from planned_networks import Network
 
 from targets.tflite_micro.calls import Call, In, Out, Rows, Scratch
 from targets.tflite_micro.plan.check import check

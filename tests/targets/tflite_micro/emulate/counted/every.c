@@ -2,7 +2,7 @@
 void every(void);
 void every(void) {
     __asm volatile(
-        "ldr r0, [r1]\n ldrb r0, [r1]\n ldrsh r0, [r1, r2]\n ldrh r0, [r1, #2]\n ldr.w r0, [r1, r2, lsl #2]\n ldrsb.w r0, [r1, #77]\n"
+        ".balign 4\n ldr r0, [r1]\n ldrb r0, [r1]\n ldrsh r0, [r1, r2]\n ldrh r0, [r1, #2]\n ldr.w r0, [r1, r2, lsl #2]\n ldrsb.w r0, [r1, #77]\n"
         "ldr r0, [r1], #4\n ldrh r0, [r1, #-2]!\n ldr r0, [sp, #8]\n str r0, [sp, #8]\n str r0, [r1, r2]\n strb r0, [r1], #1\n"
         "strh.w r0, [r1, #222]\n ldrex r0, [r1]\n strex r0, r1, [r2]\n ldrexb r0, [r1]\n ldr r0, [pc, #8]\n"
         "push {r0-r3, lr}\n pop {r4-r7, pc}\n push {r4-r11, lr}\n pop {r4, r9, pc}\n ldmia r0!, {r1, r2, r3}\n stmia r0!, {r4-r7}\n"

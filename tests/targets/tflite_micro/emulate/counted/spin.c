@@ -40,7 +40,7 @@ static void vector(uint32_t times, uint8_t *address) {
         "vpst\n"
         "vstrbt.8 q0, [%1]\n"
         "le lr, 1b\n"
-        "2:\n" : "+l"(times), "+l"(address) : : "r4", "lr", "q0", "q1", "vpr", "memory");
+        "2:\n" : "+l"(times), "+l"(address) : : "r4", "lr", "q0", "q1", "cc", "memory");
 }
 #elif defined(__ARM_FP)
 static void vector(uint32_t times, uint8_t *address) {
