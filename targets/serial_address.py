@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from profiles.errors import ConfigError
 
@@ -27,13 +27,13 @@ def parse_serial(text: str) -> SerialAddress:
     """
     parts = urlsplit(text)
     query = parse_qs(parts.query, keep_blank_values=True)
-    port, baud = parts.netloc + parts.path, query.get("baud", [str(DEFAULT_BAUD)])[-1]
-    is_number = baud.isascii() and baud.isdigit() and 300 <= int(baud) <= 12_000_000
+    port, baud = unquote(parts.netloc + parts.path), query.get("baud", [str(DEFAULT_BAUD)])[-1]
+    is_number = baud.isascii() and baud.isdigit() and 300 <= int(baud) <= 4_000_000
     if parts.scheme != "serial" or not port or not is_number or set(query) - {"baud"} or parts.fragment:
         raise ConfigError(
             "wanted the address of a board behind a cable",
             seen=repr(text),
-            allowed="serial:///dev/PORT or serial:///dev/PORT?baud=N, N from 300 to 12000000",
+            allowed="serial:///dev/PORT or serial:///dev/PORT?baud=N, N from 300 to 4000000",
             next_step="list the ports with: python -m serial.tools.list_ports",
         )
     return SerialAddress(port, int(baud))

@@ -34,7 +34,8 @@ def make_program(graph: Graph, variant: Variant) -> Program:
         for key, tensor in graph.tensors.items()
         if not tensor.constant and roots.get(key, key) in found.offsets
     }
-    return Program(graph, variant, layers, offsets, max(found.arena, 16), fused.problem, found)
+    groups = {index: unit for index, unit in enumerate(fused.units) if isinstance(unit, Group)}
+    return Program(graph, variant, layers, offsets, max(found.arena, 16), fused.problem, found, groups)
 
 
 def _layer(calls: Sequence[Call], unit: int | Group, scratch: int) -> Layer:

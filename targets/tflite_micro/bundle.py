@@ -89,8 +89,10 @@ def _link(program: Program, device: Device, out: Path, name: str) -> Firmware:
 
 def _write_plan(program: Program, out: Path) -> None:
     names = {key: program.graph.tensor(key).name for key in program.problem.by_key}
-    write_json(out / "memory.json", memory_dict(program.problem, program.plan, names))
-    write_bytes(out / "memory.svg", memory_svg(program.problem, program.plan, names).encode())
+    asked = (program.problem, program.plan, names, program.groups)
+    write_json(out / "memory.json", memory_dict(*asked))
+    picture = memory_svg(*asked, title=f"Memory plan of {program.graph.name}")
+    write_bytes(out / "memory.svg", picture.encode())
 
 
 def _specs(model: ExportedModel, graph: Graph) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:

@@ -83,6 +83,7 @@ class Rows:
         reach: kernel height in dilated rows minus the padding at the top.
         in_rows, out_rows: heights.
         in_bytes, out_bytes: of one row.
+        scratch: bytes that the call needs when it runs by rows; None where that is what it always needs.
     """
 
     load: str
@@ -93,6 +94,7 @@ class Rows:
     out_rows: int
     in_bytes: int
     out_bytes: int
+    scratch: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,6 +53,7 @@ class Program:
         offsets: tensor key to its place in the arena, for every activation and variable.
         arena: bytes.
         problem, plan: what the planner was asked, and its answer.
+        groups: by the index of the problem's step.
     """
 
     graph: Graph
@@ -62,6 +63,7 @@ class Program:
     arena: int
     problem: Problem
     plan: Plan
+    groups: Mapping[int, Group] = dataclasses.field(default_factory=dict)
 
     @property
     def calls(self) -> tuple[Call, ...]:

@@ -11,7 +11,8 @@ from profiles.device import DEVICES_DIR, device_names, load_device
 from profiles.machine import MachineState, matches
 
 NAMES = [
-    *("android-arm64", "cortex-m33-an505", "cortex-m4-an386", "cortex-m55-an547", "cortex-m7-an500"),
+    *("android-arm64", "cortex-m3-an385", "cortex-m33-an505", "cortex-m4-an386", "cortex-m55-an547"),
+    *("cortex-m7-an500", "nrf52840", "rp2350", "stm32h743", "stm32l4r5"),
     *("fpga-ecp5-85", "fpga-zynq-7020", "intel-nuc", "jetson-agx-orin", "jetson-orin-nano"),
     *("local-cpu", "raspberry-pi-4", "raspberry-pi-5"),
 ]

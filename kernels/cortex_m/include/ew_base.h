@@ -48,12 +48,15 @@ EW_INLINE int32_t ew_round_shift(int32_t x, int32_t n) {
     return (int32_t)(((int64_t)x + half + (x >> 31)) >> n);
 }
 
-/* acc * multiplier * 2^(shift - 31), rounded twice (TFLite MultiplyByQuantizedMultiplier).
+/* acc * multiplier * 2^(shift - 31), rounded twice (TFLite MultiplyByQuantizedMultiplier): ew_high_mul and then
+ * ew_round_shift, in 32-bit steps where 64-bit ones would cost more.
  * multiplier in [2^30, 2^31) or 0; shift in -31..30, positive to the left. */
 EW_INLINE int32_t ew_requantize(int32_t acc, int32_t multiplier, int32_t shift) {
-    int32_t left = shift > 0 ? shift : 0;
-    int32_t right = shift > 0 ? 0 : -shift;
-    return ew_round_shift(ew_high_mul((int32_t)((uint32_t)acc << left), multiplier), right);
+    int32_t left = shift > 0 ? shift : 0, right = left - shift;
+    int32_t shifted = (int32_t)((uint32_t)acc << left);
+    int32_t high = (int32_t)(((int64_t)shifted * multiplier + ((int64_t)1 << 30)) >> 31);
+    uint32_t mask = ((uint32_t)1 << right) - 1;
+    return (high >> right) + (int32_t)(((uint32_t)high & mask) > (mask >> 1) + ((uint32_t)high >> 31));
 }
 
 #endif

@@ -87,7 +87,7 @@ EW_INLINE int32_t ew_saturate8_half(int32_t x) { return ew_clamp(x >> 1, -128, 1
 /* How constants are packed for the DSP variant, per output channel (targets/tflite_micro/ops/pack_dsp.py):
  *
  *     step >= 0  quick: the bias is doubled, step = -1 - shift, 0 to 20; |2 acc| < 2^31 was proven of the weights
- *     step < 0   any: the bias as it is, shift = step + 64
+ *     step < 0   slow: the bias as it is, shift = step + 64
  *
  * `zero` is 2 out_zero + 1. Both give clamp8(requantize(bias + sum) + out_zero), bit for bit: the rounding
  * 2^step and the zero point enter in one addition, and a sum below 0 that rounds to 0 takes 1 from 2^step without effect.
@@ -95,14 +95,9 @@ EW_INLINE int32_t ew_saturate8_half(int32_t x) { return ew_clamp(x >> 1, -128, 1
 EW_INLINE int32_t ew_dsp_quick(int32_t twice, int32_t multiplier, int32_t step, int32_t start) {
     return ew_saturate8_half(ew_smmlar(twice, multiplier, ew_add32(start, twice >> 31)) >> step);
 }
-EW_INLINE int32_t ew_dsp_finish(int32_t sum, int32_t bias, int32_t multiplier, int32_t step, int32_t zero) {
-    if (step >= 0) {
-        int32_t twice = (int32_t)((uint32_t)bias + 2 * (uint32_t)sum);
-        return ew_dsp_quick(twice, multiplier, step, (int32_t)((uint32_t)zero << step));
-    }
-    int32_t value = ew_requantize(ew_add32(sum, bias), multiplier, step + 64);
-    return ew_clamp(ew_add32(value, zero >> 1), -128, 127);
-}
+
+/* Either way. */
+int32_t ew_dsp_finish(int32_t sum, const int32_t *bias_multiplier, int32_t step, int32_t zero);
 
 #endif
 #endif

@@ -26,8 +26,7 @@ void ew_block_any(const int32_t *sums, const four_t *f);
 void ew_block_any(const int32_t *sums, const four_t *f) {
     for (int32_t i = 0; i < 8; i++) {
         int32_t o = i / 4;
-        int32_t value = ew_dsp_finish(sums[i], f->bias[2 * o], f->bias[2 * o + 1], f->shift[o], f->zero);
-        f->out[i % 4 * f->out_step + o] = (int8_t)value;
+        f->out[i % 4 * f->out_step + o] = (int8_t)ew_dsp_finish(sums[i], f->bias + 2 * o, f->shift[o], f->zero);
     }
 }
 
@@ -247,7 +246,7 @@ static uint32_t *widen(const int8_t *in, int32_t step, int32_t depth, uint32_t *
 }
 
 static int8_t finish(const ew_block_t *b, int32_t o, int32_t sum) {
-    return (int8_t)ew_dsp_finish(sum, b->bias[2 * o], b->bias[2 * o + 1], b->shift[o], 2 * b->out_zero + 1);
+    return (int8_t)ew_dsp_finish(sum, b->bias + 2 * o, b->shift[o], 2 * b->out_zero + 1);
 }
 
 /* Channels from `o` on, of one window. */

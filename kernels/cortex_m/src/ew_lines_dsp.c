@@ -14,60 +14,179 @@ void ew_scatter(ew_value_t *to, int32_t apart, const int8_t *from, int32_t chann
     for (; channels > 0; channels--, to += apart) *to = *from++;
 }
 
-/* What one channel's outputs have in common. */
+/* Channels whose planes lie `apart` bytes from each other, 0 for one plane. The order of the members is known to the assembly
+ * below, which changes the first five. */
 typedef struct {
-    int32_t bias, multiplier, step, zero;
-} constants_t;
+    const int16_t *window;
+    const int8_t *weights;
+    const int32_t *bias;
+    const int8_t *shift;
+    int8_t *out;
+    int32_t apart;
+    int32_t channels;
+    int32_t zero;
+    int32_t out_step;
+    int32_t span; /* bytes from the first window to behind the last one */
+    int32_t entry; /* of the loops below: 2 for strides of two windows, and 1 for an odd number of windows */
+} run_t;
 
-static inline int8_t finish(const constants_t *k, int32_t start, int32_t sum) {
-    int32_t twice = (int32_t)((uint32_t)k->bias + 2 * (uint32_t)sum);
-    return (int8_t)ew_dsp_quick(twice, k->multiplier, k->step, start);
+#if defined(__ARM_FEATURE_DSP)
+
+/* One output of 3x3 taps; r11 window, r2, r3, r6, r7, r8 doubled weights, r9 bias, r10 multiplier, r12 step, r1 start, lr out. */
+#define EW_OUTPUT(step)                 \
+    "ldr r5, [r11], #" #step "\n"       \
+    "smlad r0, r5, r2, r9\n"            \
+    "ldr r5, [r11, #4-" #step "]\n"     \
+    "smlad r0, r5, r3, r0\n"            \
+    "ldr r5, [r11, #8-" #step "]\n"     \
+    "smlad r0, r5, r6, r0\n"            \
+    "ldr r5, [r11, #12-" #step "]\n"    \
+    "smlad r0, r5, r7, r0\n"            \
+    "ldrh r5, [r11, #16-" #step "]\n"   \
+    "smlabb r0, r5, r8, r0\n"           \
+    "add r5, r1, r0, asr #31\n"         \
+    "smmlar r0, r0, r10, r5\n"          \
+    "asr r0, r0, r12\n"                 \
+    "ssat r0, #8, r0, asr #1\n"         \
+    "strb r0, [lr]\n"                   \
+    "add lr, r4\n"
+#define EW_OUTPUTS(label, step)         \
+    label ":\n"                         \
+    EW_OUTPUT(step)                     \
+    EW_OUTPUT(step)                     \
+    "ldr r5, [sp, #4]\n"                \
+    "cmp r11, r5\n"                     \
+    "bne " label "b\n"
+
+/* 3x3 taps, up to the first channel that is not quick. gcc 12 keeps a third of the operands on the stack.
+ *
+ * Frame: 0 run_t, 4 the end of the windows, 8 the entry. run_t: 20 apart, 24 channels, 28 zero, 32 out_step, 36 span, 40 entry. */
+__attribute__((naked)) static void nine(run_t *run __attribute__((unused))) {
+    __asm volatile(
+        ".syntax unified\n"
+        "push {r4-r11, lr}\n"
+        "sub sp, #12\n"
+        "str r0, [sp]\n"
+        "ldr r1, [r0, #40]\n"
+        "adr.w r2, 1f\n"
+        "tst r1, #2\n"
+        "beq 11f\n"
+        "adr.w r2, 2f\n"
+        "11:\n"
+        "tst r1, #1\n"
+        "beq 12f\n"
+        "add r2, #(3f-1f-6)/2\n"
+        "12:\n"
+        "orr r2, #1\n"
+        "str r2, [sp, #8]\n"
+
+        "0:\n"
+        "ldm r0, {r1-r5}\n"
+        "ldrsb r12, [r4], #1\n"
+        "cmp r12, #0\n"
+        "blt 9f\n"
+        "ldrd r9, r10, [r3], #8\n"
+        "ldr r6, [r2], #4\n"
+        "ldr r7, [r2], #4\n"
+        "ldrsb r8, [r2], #1\n"
+        "ldr lr, [r0, #20]\n"
+        "mov r11, r1\n"
+        "add r1, lr\n"
+        "mov lr, r5\n"
+        "adds r5, #1\n"
+        "stm r0, {r1-r5}\n"
+        "sxtb16 r2, r6\n"
+        "sxtb16 r3, r6, ror #8\n"
+        "sxtb16 r6, r7\n"
+        "sxtb16 r7, r7, ror #8\n"
+        "sadd16 r2, r2, r2\n"
+        "sadd16 r3, r3, r3\n"
+        "sadd16 r6, r6, r6\n"
+        "sadd16 r7, r7, r7\n"
+        "lsl r8, r8, #1\n"
+        "ldrd r1, r4, [r0, #28]\n"
+        "lsl r1, r1, r12\n"
+        "ldr r5, [r0, #36]\n"
+        "add r5, r11\n"
+        "str r5, [sp, #4]\n"
+        "ldr pc, [sp, #8]\n"
+        EW_OUTPUTS("1", 6)
+        "b 4f\n"
+        "3:\n"
+        EW_OUTPUTS("2", 12)
+        "4:\n"
+        "ldr r0, [sp]\n"
+        "ldr r1, [r0, #24]\n"
+        "subs r1, #1\n"
+        "str r1, [r0, #24]\n"
+        "bne 0b\n"
+        "9:\n"
+        "add sp, #12\n"
+        "pop {r4-r11, pc}\n");
 }
 
-/* 3x3 taps: the weights stay in registers. */
-static void nine(const ew_lines_t *l, const int16_t *x, const int8_t *w, int8_t *out, const constants_t *k) {
-    uint32_t low = ew_word(w), high = ew_word(w + 4);
-    uint32_t w0 = ew_even_bytes(low), w1 = ew_odd_bytes(low), w2 = ew_even_bytes(high), w3 = ew_odd_bytes(high);
-    int32_t w4 = w[8], start = (int32_t)((uint32_t)k->zero << k->step);
-    for (int32_t n = l->count; n > 0; n--, x += l->step, out += l->out_step) {
-        int32_t sum = ew_smlad(ew_word(x + 2), w1, ew_smuad(ew_word(x), w0));
-        sum = ew_smlad(ew_word(x + 6), w3, ew_smlad(ew_word(x + 4), w2, sum)) + w4 * x[8];
-        *out = finish(k, start, sum);
+#else
+
+static void nine(run_t *run) {
+    for (; run->channels > 0 && *run->shift >= 0; run->channels--) {
+        int32_t step = *run->shift++, start = (int32_t)((uint32_t)run->zero << step);
+        const int16_t *end = run->window + run->span / 2, *x = run->window;
+        uint32_t low = ew_word(run->weights), high = ew_word(run->weights + 4);
+        int8_t *out = run->out++;
+        for (; x < end; x += run->entry & 2 ? 6 : 3, out += run->out_step) {
+            int32_t sum = ew_smlad(ew_word(x + 2), ew_odd_bytes(low), ew_smuad(ew_word(x), ew_even_bytes(low)));
+            sum = ew_smlad(ew_word(x + 6), ew_odd_bytes(high), ew_smlad(ew_word(x + 4), ew_even_bytes(high), sum));
+            int32_t twice = run->bias[0] + 2 * (sum + run->weights[8] * x[8]);
+            *out = (int8_t)ew_dsp_quick(twice, run->bias[1], step, start);
+        }
+        run->weights += 9, run->bias += 2, run->window += run->apart / 2;
     }
 }
 
-static int32_t sum_of(const int16_t *x, const int8_t *w, const uint32_t *pairs, int32_t taps) {
-    int32_t sum = taps & 1 ? x[taps - 1] * w[taps - 1] : 0;
-    for (; taps >= 2; taps -= 2, x += 2) sum = ew_smlad(ew_word(x), *pairs++, sum);
-    return sum;
+#endif
+
+/* One channel with any number of taps: its weights are widened to `pairs` first. */
+static void any(const ew_lines_t *l, const run_t *run) {
+    const int8_t *w = run->weights;
+    uint32_t *pairs = l->pairs, *end = pairs;
+    for (int32_t i = l->taps; i >= 4; i -= 4, w += 4) {
+        uint32_t word = ew_word(w);
+        *end++ = ew_even_bytes(word), *end++ = ew_odd_bytes(word);
+    }
+    if (l->taps & 2) *end++ = ew_pair(w[0], w[1]), w += 2;
+    const int16_t *x = run->window;
+    int8_t *out = run->out;
+    for (int32_t n = l->count; n > 0; n--, x += l->step, out += l->out_step) {
+        const int16_t *value = x;
+        int32_t sum = 0;
+        for (const uint32_t *pair = pairs; pair < end; pair++, value += 2) sum = ew_smlad(ew_word(value), *pair, sum);
+        if (l->taps & 1) sum = ew_add32(sum, *value * *w);
+        *out = (int8_t)ew_dsp_finish(sum, run->bias, *run->shift, run->zero);
+    }
 }
 
-/* Any number of taps, with the weights widened in scratch. */
-static void any(const ew_lines_t *l, const int16_t *x, const int8_t *w, int8_t *out, const constants_t *k) {
-    uint32_t *pair = l->pairs;
-    int32_t i = 0;
-    for (; i + 4 <= l->taps; i += 4) {
-        uint32_t word = ew_word(w + i);
-        *pair++ = ew_even_bytes(word), *pair++ = ew_odd_bytes(word);
-    }
-    if (l->taps & 2) *pair++ = ew_pair(w[i], w[i + 1]);
-    for (int32_t n = l->count; n > 0; n--, x += l->step, out += l->out_step) {
-        int32_t sum = sum_of(x, w, l->pairs, l->taps);
-        *out = (int8_t)ew_dsp_finish(sum, k->bias, k->multiplier, k->step, k->zero);
+/* `channels` of them, from `run` on. */
+static void channels(const ew_lines_t *l, run_t *run, int32_t count) {
+    run->channels = count;
+    while (run->channels > 0) {
+        if (run->entry >= 0) nine(run);
+        if (run->channels > 0) {
+            any(l, run);
+            run->window += run->apart / 2, run->weights += l->taps, run->bias += 2, run->shift++, run->out++;
+            run->channels--;
+        }
     }
 }
 
 void ew_lines(const ew_lines_t *l) {
-    const int16_t *plane = l->window;
-    const int8_t *w = l->weights;
-    for (int32_t o = 0, of = 0; o < l->channels; o++, w += l->taps) {
-        constants_t k = {l->bias[2 * o], l->bias[2 * o + 1], l->shift[o], 2 * l->out_zero + 1};
-        if (l->taps == 9 && k.step >= 0) {
-            nine(l, plane, w, l->out + o, &k);
-        } else {
-            any(l, plane, w, l->out + o, &k);
-        }
-        if (++of == l->per) of = 0, plane += l->apart;
+    int32_t step = l->step * (int32_t)sizeof(ew_value_t), fast = l->taps == 9 && (step == 6 || step == 12);
+    run_t run = {l->window, l->weights, l->bias, l->shift, l->out, l->apart * 2, 0, 2 * l->out_zero + 1, l->out_step,
+                 l->count * step, fast ? (step / 6 - 1) * 2 + (l->count & 1) : -1};
+    if (l->per == 1) {
+        channels(l, &run, l->channels);
+    } else {
+        run.apart = 0;
+        for (int32_t o = 0; o < l->channels; o += l->per, run.window += l->apart) channels(l, &run, l->per);
     }
 }
 

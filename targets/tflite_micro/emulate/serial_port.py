@@ -6,34 +6,12 @@ A place is written ``serial:///dev/ttyACM0?baud=115200``. Needs pyserial.
 from __future__ import annotations
 
 import contextlib
-import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
-from profiles.errors import ConfigError, MissingToolError, UnreachableError
+from profiles.errors import MissingToolError, UnreachableError
+from targets.serial_address import parse_serial
 from targets.tflite_micro.emulate.session import Session
-
-SCHEME = "serial"
-BAUD = 115200
-
-
-def parse(url: str) -> tuple[str, int]:
-    """Port and baud rate of ``serial:///dev/ttyACM0?baud=115200``; the rate may be left out.
-
-    Raises:
-        ConfigError: it is not written like this.
-    """
-    parts = urllib.parse.urlsplit(url)
-    query = dict(urllib.parse.parse_qsl(parts.query))
-    baud = query.pop("baud", str(BAUD))
-    path = urllib.parse.unquote(parts.netloc + parts.path)
-    good = parts.scheme == SCHEME and path and not query and baud.isdecimal() and 300 <= int(baud) <= 4_000_000
-    if not good:
-        raise ConfigError(
-            "wanted the place of a board", seen=url, allowed=f"{SCHEME}:///dev/ttyACM0?baud={BAUD}, 300 to 4000000 baud"
-        )
-    return path, int(baud)
-
 
 class PortWire:
     """A serial port as a wire."""
@@ -84,7 +62,7 @@ def board(url: str, *, digest: str = "", timeout: float = 60.0, patience: float 
     """Talk to the firmware on a board until the context is left.
 
     Args:
-        url: see :func:`parse`.
+        url: see :func:`targets.serial_address.parse_serial`.
         digest: of the firmware that must be running, "" for any.
         timeout: seconds for one inference, which has to include sending its inputs.
         patience: seconds for the board to answer at first.
@@ -95,8 +73,9 @@ def board(url: str, *, digest: str = "", timeout: float = 60.0, patience: float 
         UnreachableError: no such port, or nobody answers.
         VerificationError: other firmware is running.
     """
-    path, baud = parse(url)
-    with contextlib.closing(_open(path, baud)) as port:
+    address = parse_serial(url)
+    path = address.port
+    with contextlib.closing(_open(path, address.baud)) as port:
         yield Session(PortWire(port, path), f"the board at {path}", digest=digest, timeout=timeout, patience=patience)
 
 

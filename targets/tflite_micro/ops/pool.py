@@ -87,10 +87,11 @@ def lower_pool(op: Op, graph: Graph, variant: Variant) -> Call:
         "window_h": rows.window, "window_w": columns.window, "stride_h": rows.stride, "stride_w": columns.stride,
         "pad_top": rows.pad, "pad_left": columns.pad, "batch": batch, "act_min": low, "act_max": high,
     }  # fmt: skip
-    return Call(
+    call = Call(
         _KERNELS[op.kind], params, args, overlap={source.index: _head_start(rows, columns, channels)},
         sources=("ew_pool.c", "ew_copy.c"),
     )  # fmt: skip
+    return dataclasses.replace(call, rows=rows_of(call)) if batch == 1 and rows.out > 1 else call
 
 
 def ring_bytes(call: Call) -> int:
@@ -105,7 +106,7 @@ def rows_of(call: Call) -> Rows:
     return Rows(
         load=f"{call.function}_load", row=f"{call.function}_row", stride=p["stride_h"],
         reach=p["window_h"] - p["pad_top"], in_rows=p["in_h"], out_rows=p["out_h"],
-        in_bytes=p["in_w"] * p["channels"], out_bytes=p["out_w"] * p["channels"],
+        in_bytes=p["in_w"] * p["channels"], out_bytes=p["out_w"] * p["channels"], scratch=ring_bytes(call),
     )  # fmt: skip
 
 

@@ -23,12 +23,7 @@ FAMILIES = (
 @functools.cache
 def rules() -> Mapping[str, Rule]:
     """Every rule by the kind of operator."""
-    modules = []
-    for name in FAMILIES:
-        try:
-            modules.append(importlib.import_module(f"targets.tflite_micro.ops.{name}"))
-        except ImportError:  # until all families are there
-            continue
+    modules = [importlib.import_module(f"targets.tflite_micro.ops.{name}") for name in FAMILIES]
     return {rule.kind: rule for module in modules for rule in module.RULES}
 
 

@@ -7,7 +7,7 @@ from html import escape
 
 from targets.tflite_micro.plan.problem import Problem, Span
 from targets.tflite_micro.plan.result import Plan
-from targets.tflite_micro.plan.strips import Group
+from targets.tflite_micro.plan.strips import Group, brief
 from targets.tflite_micro.plan.view import Block, Kind, Shared, View, view_of
 
 _WIDTH, _HEIGHT = 1040, 400  # of the area for blocks
@@ -74,7 +74,7 @@ class _Chart:
         self.base = _TOP + _HEIGHT
         self.slanted = self.column < 90
         self.named = self.column >= 14
-        longest = max((len(name) for name in view.steps), default=0)
+        longest = max((len(brief(name)) for name in view.steps), default=0)
         self.foot = (20 + min(longest, 24) * _ADVANCE * 0.75 if self.slanted else 26) if self.named else 36
 
     def x(self, time: int) -> float:
@@ -147,7 +147,7 @@ class _Chart:
 
     def _step_name(self, time: int) -> str:
         inside = 0 <= time < len(self.view.steps)
-        word = _short(self.view.steps[time], 24) if inside else "start" if time < 0 else "end"
+        word = _short(brief(self.view.steps[time]), 24) if inside else "start" if time < 0 else "end"
         x, y = self.x(time) + self.column / 2, self.base + 15
         text = f"<title>{_text(self.view.when(time))}</title>{_text(word)}"
         if self.slanted:
@@ -180,9 +180,10 @@ class _Chart:
         width, height = (last - first + 1) * self.column, block.size * self.scale
         upright = 14 <= width < min(9 * _ADVANCE, height)
         room = int(((height if upright else width) - 4) / _ADVANCE)
-        words = [f"{block.name} · {block.size:,} B", block.name] if block.key is not None else [f"{block.size:,} B"]
+        name = brief(block.name)
+        words = [f"{name} · {block.size:,} B", name] if block.key is not None else [f"{block.size:,} B"]
         if block.key is not None and room >= 6:
-            words.append(_short(block.name, room))
+            words.append(_short(name, room))
         word = next((word for word in words if len(word) <= room), "")
         if not word or height < 14:
             return ""

@@ -127,3 +127,11 @@ class Group:
     def step(self) -> Step:
         """The group as the planner sees it."""
         return Step(self.name, self.reads, (self.output,), self.scratch, self.overlap)
+
+
+def brief(name: str) -> str:
+    """The end of a tensor's name, or of both names of a group.
+
+    Converters join the names of all operators that they merged (``a/b/c;a/d/e``).
+    """
+    return " to ".join("/".join(part.split(";")[-1].split("/")[-2:]) for part in name.split(" to "))

@@ -9,7 +9,7 @@ from targets.tflite_micro.calls import Call, In, Out
 from targets.tflite_micro.plan.distance import distances
 from targets.tflite_micro.plan.items import rivals_of
 from targets.tflite_micro.plan.problem import Buffer, Span, padded
-from targets.tflite_micro.plan.strips import IN_PLACE, Group, Mode, Source, Stage
+from targets.tflite_micro.plan.strips import IN_PLACE, Group, Mode, Source, Stage, brief
 
 _ALIGN = 16
 
@@ -155,8 +155,8 @@ class _Builder:
 
 def row_scratch(call: Call) -> int:
     """Bytes of scratch that a call needs when it runs row by row."""
-    own = getattr(call.rows, "scratch", None)
-    return call.scratch if own is None else int(own)
+    own = call.rows.scratch if call.rows else None
+    return call.scratch if own is None else own
 
 
 def is_tree(flow: Flow, members: Sequence[int]) -> bool:
@@ -201,7 +201,7 @@ def _rows(flow: Flow, members: frozenset[int], index: int) -> int:
 
 def _group(flow: Flow, stages: tuple[Stage, ...], scratch: int) -> Group:
     reads = tuple(dict.fromkeys(s.tensor for stage in stages for s in stage.sources if s.stage < 0))
-    first, last = (flow.calls[stages[i].call].name for i in (0, -1))
+    first, last = (brief(flow.calls[stages[i].call].name) for i in (0, -1))
     inner = {stage.call: flow.calls[stage.call].overlap for stage in stages}
     sizes = {key: flow.buffers[key].size for key in reads}
     return Group(

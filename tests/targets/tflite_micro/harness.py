@@ -95,7 +95,8 @@ def _subgraph(model, codes, ops, tensors, inputs, outputs):
 
 _TABLES = {
     "AVERAGE_POOL_2D": "Pool2DOptions", "MAX_POOL_2D": "Pool2DOptions", "CONCATENATION": "ConcatenationOptions",
-    "MEAN": "ReducerOptions", "SUM": "ReducerOptions", "REDUCE_MAX": "ReducerOptions", "LOGISTIC": "", "TANH": "", "RELU": "", "RELU6": "", "PRELU": "",
+    "MEAN": "ReducerOptions", "SUM": "ReducerOptions", "REDUCE_MAX": "ReducerOptions",
+    "REDUCE_MIN": "ReducerOptions", "LOGISTIC": "", "TANH": "", "RELU": "", "RELU6": "", "PRELU": "",
     "RELU_N1_TO_1": "", "RELU_0_TO_1": "", "MINIMUM": "MaximumMinimumOptions", "MAXIMUM": "MaximumMinimumOptions",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions", "SVDF": "SVDFOptions",
 }  # fmt: skip
@@ -122,7 +123,7 @@ _VERSIONS = {
     "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "SOFTMAX": 2, "RESHAPE": 1, "TRANSPOSE_CONV": 3,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": 3, "CALL_ONCE": 1, "VAR_HANDLE": 1, "READ_VARIABLE": 1, "ASSIGN_VARIABLE": 1,
     "RESIZE_BILINEAR": 3, "RESIZE_NEAREST_NEIGHBOR": 3, "SVDF": 3, "HARD_SWISH": 1, "PRELU": 1, "SQUEEZE": 1,
-    "EXPAND_DIMS": 1, "RELU_N1_TO_1": 1, "RELU_0_TO_1": 1, "GELU": 2,
+    "EXPAND_DIMS": 1, "DEPTH_TO_SPACE": 1, "RELU_N1_TO_1": 1, "RELU_0_TO_1": 1, "GELU": 2,
 }  # fmt: skip
 
 

@@ -84,6 +84,11 @@ def test_a_rolling_buffer_equals_the_reference(words, copies):
     assert kinds(model).count("COPY") == copies, kinds(model)
 
 
+def test_a_rolling_buffer_equals_the_reference_on_every_core():
+    cores = ("cortex-m3-an385", "cortex-m4-an386", "cortex-m55-an547")
+    harness.check(streaming(), 24, variants=(), devices=cores)
+
+
 def test_init_makes_a_model_forget(tmp_path):
     program = harness.program_of(streaming())
     write_model(program, tmp_path)

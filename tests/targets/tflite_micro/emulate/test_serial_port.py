@@ -16,7 +16,8 @@ from profiles.errors import ConfigError, MissingToolError, ToolCrashError, Unrea
 from targets.execute import spawn
 from targets.tflite_micro.emulate import qemu
 from targets.tflite_micro.emulate.protocol import Code, Frame, Parser
-from targets.tflite_micro.emulate.serial_port import board, parse
+from targets.serial_address import SerialAddress, parse_serial
+from targets.tflite_micro.emulate.serial_port import board
 
 DIGEST = "0123456789abcdef"
 HANG, NOISE, FAULT = b"hang", b"nois", b"falt"
@@ -147,7 +148,7 @@ def test_without_pyserial(monkeypatch):
     ],
 )
 def test_places_of_boards(url, wanted):
-    assert parse(url) == wanted
+    assert parse_serial(url) == SerialAddress(*wanted)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +163,9 @@ def test_places_of_boards(url, wanted):
     ],
 )
 def test_what_is_no_place(url):
-    with pytest.raises(ConfigError, match="wanted the place of a board") as caught:
-        parse(url)
-    assert "serial:///dev/ttyACM0?baud=115200" in caught.value.allowed
+    with pytest.raises(ConfigError, match="wanted the address of a board") as caught:
+        parse_serial(url)
+    assert "serial:///dev/PORT?baud=N" in caught.value.allowed
 
 
 @pytest.mark.parametrize("name", ["cortex-m4-an386", "cortex-m55-an547"])
