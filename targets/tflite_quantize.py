@@ -7,6 +7,8 @@ from our calibrators instead and are handed to its ``quantize``.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -60,6 +62,15 @@ def to_fp16(model: ExportedModel, out: Path) -> ExportedModel:
     target = out / "model.tflite"
     target.write_bytes(_apply(model.tflite, _float_casting, None))
     return dataclasses.replace(model, tflite=target, onnx=None, precision="fp16", float_tflite=model.tflite)
+
+
+@functools.cache
+def quantized_kinds() -> frozenset[str]:
+    """Builtin operators that ai-edge-quantizer turns into int8 ones; it leaves others in float."""
+    from ai_edge_quantizer.default_policy import DEFAULT_JSON_POLICY
+
+    listed = json.loads(DEFAULT_JSON_POLICY)["ops_per_config"]["static_wi8_ai8"]
+    return frozenset({"CONV_2D_TRANSPOSE": "TRANSPOSE_CONV"}.get(name, name) for name in listed)
 
 
 def _as_statistics(limits: Range, rank: int) -> dict[str, Array]:

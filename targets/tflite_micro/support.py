@@ -22,8 +22,9 @@ def report(target: str, model: ExportedModel, device: Device, precision: str) ->
     if model.tflite is None:
         problem = "no TFLite file of the model: start from torch or from a .tflite"
         return SupportReport(target, device.name, precision, problems=(problem,))
-    graph = as_if_quantized(load_graph(model.tflite))
-    rows = tuple(_row(graph, number) for number in range(len(graph.ops)))
+    given = load_graph(model.tflite)
+    graph = as_if_quantized(given)
+    rows = tuple(_row(graph, number, stays_in_float(given, graph)) for number in range(len(graph.ops)))
     if any(row.verdict is Verdict.UNSUPPORTED for row in rows):
         return SupportReport(target, device.name, precision, rows, weights_bytes=_constant_bytes(graph))
     try:
@@ -34,9 +35,20 @@ def report(target: str, model: ExportedModel, device: Device, precision: str) ->
     return SupportReport(target, device.name, precision, rows, problems, program.constant_bytes, said)
 
 
-def _row(graph: Graph, number: int) -> OpSupport:
+def stays_in_float(given: Graph, imagined: Graph) -> frozenset[str]:
+    """Kinds of operators that the quantizer would leave in float; none in a graph that is quantized already."""
+    if given is imagined:
+        return frozenset()
+    from targets.tflite_quantize import quantized_kinds
+
+    return frozenset({op.kind for op in given.ops} - quantized_kinds())
+
+
+def _row(graph: Graph, number: int, in_float: frozenset[str]) -> OpSupport:
     op = graph.ops[number]
     problem = obstacle(op, graph)
+    if not problem and op.kind in in_float:
+        problem = "ai-edge-quantizer leaves it in float; start from an int8 file that has it quantized, or replace it"
     return OpSupport(graph.name_of(op), op.kind, Verdict.UNSUPPORTED if problem else Verdict.NATIVE, problem)
 
 

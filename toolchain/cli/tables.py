@@ -14,9 +14,19 @@ COLUMNS = ["bundle", "ran as", "p50", "p90", "p99", "memory", "size", "accuracy"
 _NUMBERS = ["p50", "p90", "p99", "memory", "size", "accuracy", "drop", "energy"]
 
 
+#: Of firmware: what a processor with an operating system has no figures for.
+FIRMWARE = {
+    "instructions": "instructions", "vector": "instructions_mve", "cycles": "cycles", "flash": "flash",
+    "code": "code_size", "constants": "weights_size", "RAM": "ram", "arena": "arena", "stack": "stack",
+}  # fmt: skip
+
+
 def print_entries(entries: Sequence[Entry]) -> None:
-    """One row per bundle, and a legend for the marks that occur."""
+    """One row per bundle, a second table for firmware, and a legend for the marks that occur."""
     print_table(COLUMNS, [_row(entry) for entry in entries], right=_NUMBERS)
+    firmware = [entry for entry in entries if "flash" in entry.metrics]
+    if firmware:
+        print_table(["firmware", *FIRMWARE], [_firmware_row(entry) for entry in firmware], right=list(FIRMWARE))
     kinds = {metric.kind for entry in entries for metric in entry.metrics.values()}
     notes = [legend(kinds)] if legend(kinds) else []
     if any(entry.stable is False for entry in entries):
@@ -41,6 +51,10 @@ def _row(entry: Entry) -> list[str]:
         show(find("energy")),
         verdict(entry),
     ]
+
+
+def _firmware_row(entry: Entry) -> list[str]:
+    return [entry.name, *(show(entry.metrics.get(name)) for name in FIRMWARE.values())]
 
 
 def ran_as(entry: Entry) -> str:

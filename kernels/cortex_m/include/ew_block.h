@@ -41,6 +41,18 @@ typedef struct {
     int8_t out_zero, act_min, act_max;
 } ew_block_t;
 
+/* On to the constants of the next group. */
+EW_INLINE void ew_block_next(ew_block_t *b) {
+    b->weights += b->depth * b->channels;
+    b->shift += b->channels;
+#if defined(EW_DSP)
+    b->bias += 2 * b->channels;
+#else
+    b->bias += b->channels;
+    b->multiplier += b->channels;
+#endif
+}
+
 void ew_block(const ew_block_t *b, const int8_t *in, int32_t step, int32_t count, int8_t *out, void *scratch);
 
 #endif

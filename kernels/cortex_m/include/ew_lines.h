@@ -30,7 +30,7 @@ typedef struct {
 
 void ew_lines(const ew_lines_t *l);
 
-/* The values of one pixel, `channels` of them, as the first of as many planes. */
-void ew_scatter(ew_value_t *to, int32_t apart, const int8_t *from, int32_t channels);
+/* The channels of a pixel as values that lie `apart`; all are `fill` where there is no pixel. */
+void ew_scatter(ew_value_t *to, int32_t apart, const int8_t *pixel, int32_t channels, int32_t fill);
 
 #endif

@@ -1,4 +1,5 @@
-/* The input rows that a convolution still needs, laid out as in ew_ring.h, so that every window is one run of bytes (ew_mve.h).
+/* The input rows that a convolution still needs, laid out as ew_ring.h says, so that every window is one run of bytes
+ * (ew_mve.h).
  *
  * Scratch: sums, a pixel of padding (in_c bytes, up to a multiple of 4), the planes.
  */

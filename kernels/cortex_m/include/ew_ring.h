@@ -7,8 +7,10 @@
  * where the row kernel_h above it was, one column further right; that one is dropped. Everything moves up by a cell per row,
  * and back by EW_RING_SPARE cells every EW_RING_SPARE rows.
  *
- * Planes: dilation_h times groups (depthwise: in_c) times dilation_w of them; columns and rows whose distance is a
+ * Planes: dilation_h sets of dilation_w planes for each of the groups (depthwise: in_c); columns and rows whose distance is a
  * multiple of the dilation share one. Rows are counted from the top of the padding, and stored in order.
+ *
+ * Scratch: the planes, up to a multiple of 16 bytes, then what `compute` wants.
  */
 #ifndef EW_RING_H
 #define EW_RING_H
@@ -17,43 +19,28 @@
 
 #define EW_RING_SPARE 8
 
+/* Windows of one output row, dilation_w pixels from one to the next. */
 typedef struct {
-    int32_t columns; /* of the padded image that are read */
-    int32_t cells;   /* per plane */
-    int32_t set;     /* planes of one of the dilation_h sets */
+    const int8_t *window; /* the first one, in the plane of the first group */
+    int32_t apart;        /* bytes from there to the next group */
+    int32_t step;         /* bytes from one window to the next */
+    int32_t count;
+    int8_t *out;          /* of the first window */
+    int32_t out_step;
+    void *scratch;
+} ew_windows_t;
+
+/* What is particular to a kind of convolution. */
+typedef struct {
+    int32_t groups, cell; /* cell in bytes */
+    /* A pixel, NULL for one of the padding, as a cell for each group, `apart` bytes from one to the next. */
+    void (*put)(const ew_conv_t *p, int8_t *to, int32_t apart, const int8_t *pixel);
+    void (*compute)(const ew_conv_t *p, const ew_windows_t *w);
 } ew_ring_t;
 
-EW_INLINE ew_ring_t ew_ring(const ew_conv_t *p, int32_t groups) {
-    ew_ring_t ring;
-    ring.columns = (p->out_w - 1) * p->stride_w + (p->kernel_w - 1) * p->dilation_w + 1;
-    int32_t spare = ew_min((p->out_h - 1) * p->stride_h / p->dilation_h, EW_RING_SPARE - 1);
-    ring.cells = (ring.columns + p->dilation_w - 1) / p->dilation_w * p->kernel_h + spare;
-    ring.set = groups * p->dilation_w;
-    return ring;
-}
-
-/* The cell of column 0, in plane 0 of its set, for padded row y, which is the next to be stored; `cell` in bytes. Makes
- * room for it. */
-EW_INLINE int8_t *ew_ring_next(const ew_conv_t *p, const ew_ring_t *ring, int8_t *planes, int32_t y, int32_t cell) {
-    int32_t bytes = ring->set * ring->cells * cell, row = y / p->dilation_h;
-    int32_t moved = ew_max(row - p->kernel_h + 1, 0);
-    planes += y % p->dilation_h * bytes;
-    if (moved > 0 && moved % EW_RING_SPARE == 0) {
-        memmove(planes, planes + EW_RING_SPARE * cell, (size_t)(bytes - EW_RING_SPARE * cell));
-    }
-    return planes + (row - moved / EW_RING_SPARE * EW_RING_SPARE) * cell;
-}
-
-/* Where the windows of output row y begin in plane 0 of their set: column 0. */
-EW_INLINE const int8_t *ew_ring_window(const ew_conv_t *p, const ew_ring_t *ring, const int8_t *planes, int32_t y,
-                                       int32_t cell) {
-    int32_t top = y * p->stride_h;
-    return planes + top % p->dilation_h * ring->set * ring->cells * cell + top / p->dilation_h % EW_RING_SPARE * cell;
-}
-
-/* Padded rows that are stored before output row y is computed. */
-EW_INLINE int32_t ew_ring_needed(const ew_conv_t *p, int32_t y) {
-    return y * p->stride_h + (p->kernel_h - 1) * p->dilation_h + 1;
-}
+/* `load`, `row` and the whole of ew_conv.h. */
+void ew_ring_load(const ew_conv_t *p, const ew_ring_t *ring, void *scratch, int32_t y, const int8_t *row);
+void ew_ring_row(const ew_conv_t *p, const ew_ring_t *ring, void *scratch, int32_t y, int8_t *out);
+void ew_ring_image(const ew_conv_t *p, const ew_ring_t *ring, const int8_t *in, int8_t *out, void *scratch);
 
 #endif

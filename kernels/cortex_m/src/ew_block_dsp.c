@@ -1,6 +1,7 @@
 #include "ew_block.h"
 #include "ew_dot.h"
 #include "ew_dsp.h"
+#include "ew_limit.h"
 
 #if defined(EW_DSP)
 
@@ -226,22 +227,21 @@ static void ew_block_four(const four_t *given) {
 
 #endif
 
+/* A pair of values, or a single one, of four windows. */
+static void edge(const int8_t *in, int32_t step, int32_t both, uint32_t *to) {
+    for (int32_t i = 0; i < 4; i++, in += step) to[i] = ew_pair(in[0], both ? in[1] : 0);
+}
+
 /* Four windows as columns of pairs, in the order of the weights. Returns the end. */
 static uint32_t *widen(const int8_t *in, int32_t step, int32_t depth, uint32_t *to) {
+    if (depth & 1) edge(in++, step, 0, to), to += 4;
     const int8_t *a = in, *b = a + step, *c = b + step, *d = c + step;
-    if (depth & 1) {
-        to[0] = (uint16_t)*a++, to[1] = (uint16_t)*b++, to[2] = (uint16_t)*c++, to[3] = (uint16_t)*d++;
-        to += 4;
-    }
     for (const int8_t *end = a + (depth & ~3); a < end; a += 4, b += 4, c += 4, d += 4, to += 8) {
         uint32_t p = ew_word(a), q = ew_word(b), r = ew_word(c), s = ew_word(d);
         to[0] = ew_even_bytes(p), to[1] = ew_even_bytes(q), to[2] = ew_even_bytes(r), to[3] = ew_even_bytes(s);
         to[4] = ew_odd_bytes(p), to[5] = ew_odd_bytes(q), to[6] = ew_odd_bytes(r), to[7] = ew_odd_bytes(s);
     }
-    if (depth & 2) {
-        to[0] = ew_pair(a[0], a[1]), to[1] = ew_pair(b[0], b[1]), to[2] = ew_pair(c[0], c[1]), to[3] = ew_pair(d[0], d[1]);
-        to += 4;
-    }
+    if (depth & 2) edge(a, step, 1, to), to += 4;
     return to;
 }
 
@@ -271,12 +271,6 @@ static void four(const ew_block_t *b, const int8_t *in, int32_t step, int8_t *ou
     for (int32_t i = 0; i < 4 && last < b->channels; i++) out[i * b->out_step + last] = finish(b, last, odd[i]);
 }
 
-static void limit(const ew_block_t *b, int8_t *out, int32_t count) {
-    for (; count > 0; count--, out += b->out_step) {
-        for (int32_t o = 0; o < b->channels; o++) out[o] = (int8_t)ew_clamp(out[o], b->act_min, b->act_max);
-    }
-}
-
 void ew_block(const ew_block_t *b, const int8_t *in, int32_t step, int32_t count, int8_t *out, void *scratch) {
     int32_t narrow = b->depth < 2 || (b->wide && b->depth & 1);
     for (int32_t now; count > 0; count -= now, in += now * step, out += now * b->out_step) {
@@ -287,7 +281,7 @@ void ew_block(const ew_block_t *b, const int8_t *in, int32_t step, int32_t count
             if (b->overlap) memcpy(scratch, in, (size_t)b->depth);
             one(b, b->overlap ? scratch : in, out, 0);
         }
-        if (b->act_min > -128 || b->act_max < 127) limit(b, out, now);
+        for (int32_t i = 0; i < now; i++) ew_limit(out + i * b->out_step, b->channels, b->act_min, b->act_max);
     }
 }
 

@@ -1,6 +1,7 @@
-/* DEPTHWISE_CONV_2D with MVE (ew_conv.h). Weights are packed as CWH: the order of a window in the ring, which has a plane
- * per channel. Four output channels at a time: sums of their windows, then requantization across the four.
- * Scratch: sums of four channels of a row of pixels, the ring, 16 bytes that are read behind windows and count for nothing.
+/* DEPTHWISE_CONV_2D with MVE (ew_conv.h). Weights are packed as CWH: the order of a window in the ring, which has a
+ * plane per channel. Four output channels at a time: sums of their windows, then requantization across the four.
+ * Scratch: sums of four channels of a row of pixels, the ring, 15 bytes that are read behind windows and count for
+ * nothing.
  */
 #include "ew_mve_ring.h"
 
@@ -137,8 +138,8 @@ typedef struct {
     int32_t step, length, pixels;
 } part_t;
 
-/* Adds to the sums of four channels what a part of their windows gives. q1 to q4 weights; r0, r2, r4, r6 sums; r1 their place;
- * r3, r5, r7, r8 windows; r9 step. */
+/* Adds to the sums of four channels what a part of their windows gives. q1 to q4 weights; r0, r2, r4, r6 sums; r1 their
+ * place; r3, r5, r7, r8 windows; r9 step. */
 EW_MVE_NAKED static void add_part(const part_t *f __attribute__((unused))) {
     __asm volatile(
         "   push     {r4-r9, lr}\n"
@@ -166,7 +167,8 @@ EW_MVE_NAKED static void add_part(const part_t *f __attribute__((unused))) {
 }
 
 /* Sums of four channels from `first` on, `count` of them different: windows of any length, any depth multiplier. */
-static void add_all(const ew_conv_t *p, const row_t *f, const int8_t *window, int32_t first, int32_t count, int32_t *sums) {
+static void add_all(
+    const ew_conv_t *p, const row_t *f, const int8_t *window, int32_t first, int32_t count, int32_t *sums) {
     part_t part = {.sums = sums, .step = f->step, .pixels = f->pixels};
     int32_t times = p->out_c / p->in_c;
     for (int32_t done = 0; done < f->length; done += 16) {

@@ -2,8 +2,8 @@
 
 #if defined(EW_PORTABLE)
 
-void ew_scatter(ew_value_t *to, int32_t apart, const int8_t *from, int32_t channels) {
-    for (; channels > 0; channels--, to += apart) *to = *from++;
+void ew_scatter(ew_value_t *to, int32_t apart, const int8_t *pixel, int32_t channels, int32_t fill) {
+    for (int32_t c = 0; c < channels; c++, to += apart) *to = pixel ? pixel[c] : (int8_t)fill;
 }
 
 void ew_lines(const ew_lines_t *l) {

@@ -3,15 +3,15 @@
 
 #if defined(EW_DSP)
 
-void ew_scatter(ew_value_t *to, int32_t apart, const int8_t *from, int32_t channels) {
-    for (; channels >= 4; channels -= 4, from += 4, to += 4 * apart) {
-        uint32_t word = ew_word(from);
+void ew_scatter(ew_value_t *to, int32_t apart, const int8_t *pixel, int32_t channels, int32_t fill) {
+    for (; pixel && channels >= 4; channels -= 4, pixel += 4, to += 4 * apart) {
+        uint32_t word = ew_word(pixel);
         to[0] = (int8_t)word;
         to[apart] = (int8_t)(word >> 8);
         to[2 * apart] = (int8_t)(word >> 16);
         to[3 * apart] = (int8_t)(word >> 24);
     }
-    for (; channels > 0; channels--, to += apart) *to = *from++;
+    for (; channels > 0; channels--, to += apart) *to = (int16_t)(pixel ? *pixel++ : fill);
 }
 
 /* Channels whose planes lie `apart` bytes from each other, 0 for one plane. The order of the members is known to the assembly
@@ -50,9 +50,10 @@ typedef struct {
     "ssat r0, #8, r0, asr #1\n"         \
     "strb r0, [lr]\n"                   \
     "add lr, r4\n"
-#define EW_OUTPUTS(label, step)         \
+#define EW_OUTPUTS(label, half, step)   \
     label ":\n"                         \
     EW_OUTPUT(step)                     \
+    half ":\n"                          \
     EW_OUTPUT(step)                     \
     "ldr r5, [sp, #4]\n"                \
     "cmp r11, r5\n"                     \
@@ -75,7 +76,7 @@ __attribute__((naked)) static void nine(run_t *run __attribute__((unused))) {
         "11:\n"
         "tst r1, #1\n"
         "beq 12f\n"
-        "add r2, #(3f-1f-6)/2\n"
+        "adds r2, #5f-1f\n"
         "12:\n"
         "orr r2, #1\n"
         "str r2, [sp, #8]\n"
@@ -110,10 +111,9 @@ __attribute__((naked)) static void nine(run_t *run __attribute__((unused))) {
         "add r5, r11\n"
         "str r5, [sp, #4]\n"
         "ldr pc, [sp, #8]\n"
-        EW_OUTPUTS("1", 6)
+        EW_OUTPUTS("1", "5", 6)
         "b 4f\n"
-        "3:\n"
-        EW_OUTPUTS("2", 12)
+        EW_OUTPUTS("2", "6", 12)
         "4:\n"
         "ldr r0, [sp]\n"
         "ldr r1, [r0, #24]\n"

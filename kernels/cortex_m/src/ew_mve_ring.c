@@ -5,7 +5,8 @@
 
 ew_mve_ring_t ew_mve_ring(const ew_conv_t *p, int32_t *sums, int32_t count, int32_t groups, int32_t parts) {
     int32_t columns = (p->out_w - 1) * p->stride_w + (p->kernel_w - 1) * p->dilation_w + 1;
-    int32_t cell = p->in_c / groups, spare = ew_min((p->out_h - 1) * p->stride_h / p->dilation_h, EW_MVE_RING_SPARE - 1);
+    int32_t cell = p->in_c / groups, wanders = (p->out_h - 1) * p->stride_h / p->dilation_h;
+    int32_t spare = ew_min(wanders, EW_MVE_RING_SPARE - 1);
     int32_t plane = ((columns + p->dilation_w - 1) / p->dilation_w * p->kernel_h + spare) * cell;
     int8_t *padding = (int8_t *)(sums + count);
     return (ew_mve_ring_t){
@@ -16,7 +17,9 @@ ew_mve_ring_t ew_mve_ring(const ew_conv_t *p, int32_t *sums, int32_t count, int3
 }
 
 /* Rows of the padded image that output row y and the ones before it need. */
-EW_INLINE int32_t needed(const ew_conv_t *p, int32_t y) { return y * p->stride_h + (p->kernel_h - 1) * p->dilation_h + 1; }
+EW_INLINE int32_t needed(const ew_conv_t *p, int32_t y) {
+    return y * p->stride_h + (p->kernel_h - 1) * p->dilation_h + 1;
+}
 
 /* How many of the columns part, part + across, ... are left of column x. */
 EW_INLINE int32_t left_of(int32_t x, int32_t part, int32_t across) { return ew_max(x - part + across - 1, 0) / across; }

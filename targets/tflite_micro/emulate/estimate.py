@@ -31,8 +31,8 @@ def cycles(device: Device, tally: Tally) -> Metric:
 
 
 def _source(device: Device, table: Mapping[str, Any]) -> str:
-    """Where the table comes from: its sources, each once."""
-    said = [device.sources.get(f"parameters.cycles.{name}", "") for name in table]
+    """The documents that the table comes from, each once; the profile says which table and which section."""
+    said = [device.sources.get(f"parameters.cycles.{name}", "").partition(":")[0] for name in table]
     return "; ".join(dict.fromkeys(text for text in said if text)) or "the device profile"
 
 

@@ -11,7 +11,7 @@ from targets.tflite_micro.graph import shapes
 from targets.tflite_micro.graph.fold import fold
 from targets.tflite_micro.graph.fuse import fuse_activations, fuse_paddings
 from targets.tflite_micro.graph.identity import as_reshapes, drop_identities, drop_round_trips
-from targets.tflite_micro.graph.ir import Graph, Tensor
+from targets.tflite_micro.graph.ir import ITEM_BYTES, Graph, Tensor
 from targets.tflite_micro.graph.rewrite import fixed, live, readers, renamed, writers
 from targets.tflite_micro.graph.verify import Malformed
 
@@ -24,7 +24,8 @@ def simplify(graph: Graph) -> Graph:
 
     Raises:
         ModelError: a constant computed from others contradicts the file.
-        UnsupportedError: an operator still takes its axes, sizes or paddings from a tensor computed at run time.
+        UnsupportedError: an operator still takes its axes, sizes or paddings from a tensor computed at run time, an
+            activation has a scale per channel, or an input or output has a type without a fixed size.
     """
     try:
         for _ in range(_ROUNDS):
@@ -40,6 +41,11 @@ def simplify(graph: Graph) -> Graph:
             seen=str(error),
             next_step="export or download it again",
         ) from error
+    _check_buildable(graph)
+    return graph
+
+
+def _check_buildable(graph: Graph) -> None:
     for op in graph.ops:
         reason = shapes.unchecked(op, graph)
         if reason:
@@ -47,7 +53,16 @@ def simplify(graph: Graph) -> Graph:
                 f"wanted to know the shape of {op.kind} '{graph.name_of(op)}' before it runs", seen=reason,
                 next_step="export the model with fixed shapes",
             )  # fmt: skip
-    return graph
+    for key, tensor in graph.tensors.items():
+        scales = len(tensor.quantization.scale) if tensor.quantization and not fixed(tensor) else 1
+        if scales > 1:
+            raise UnsupportedError(f"wanted one scale for the activation '{tensor.name}'", seen=f"{scales} scales")
+        if tensor.dtype not in ITEM_BYTES and key in (*graph.inputs, *graph.outputs):
+            raise UnsupportedError(
+                f"wanted numbers in the input or output '{tensor.name}'",
+                seen=tensor.dtype,
+                allowed=", ".join(ITEM_BYTES),
+            )
 
 
 def strip_inputs(graph: Graph) -> Graph:

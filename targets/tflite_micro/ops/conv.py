@@ -21,13 +21,14 @@ from targets.tflite_micro.ops.weights import (
 #: C files per kernel and variant; the header of the first one declares the kernel.
 SOURCES: dict[Variant, dict[str, tuple[str, ...]]] = {
     "portable": {
-        "ew_conv": ("ew_conv.c", "ew_block.c"), "ew_pointwise": ("ew_pointwise.c", "ew_block.c"),
-        "ew_depthwise": ("ew_depthwise.c", "ew_lines.c"), "ew_dense": ("ew_dense.c",),
+        "ew_conv": ("ew_conv.c", "ew_ring.c", "ew_block.c"), "ew_pointwise": ("ew_pointwise.c", "ew_block.c"),
+        "ew_depthwise": ("ew_depthwise.c", "ew_ring.c", "ew_lines.c"), "ew_dense": ("ew_dense.c",),
     },
     "dsp": {
-        "ew_conv": ("ew_conv.c", "ew_block_dsp.c", "ew_dot_dsp.c"),
-        "ew_pointwise": ("ew_pointwise.c", "ew_block_dsp.c", "ew_dot_dsp.c"),
-        "ew_depthwise": ("ew_depthwise.c", "ew_lines_dsp.c"), "ew_dense": ("ew_dense.c", "ew_dense_dsp.c", "ew_dot_dsp.c"),
+        "ew_conv": ("ew_conv.c", "ew_ring.c", "ew_block_dsp.c", "ew_dot_dsp.c", "ew_finish_dsp.c"),
+        "ew_pointwise": ("ew_pointwise.c", "ew_block_dsp.c", "ew_dot_dsp.c", "ew_finish_dsp.c"),
+        "ew_depthwise": ("ew_depthwise.c", "ew_ring.c", "ew_lines_dsp.c", "ew_finish_dsp.c"),
+        "ew_dense": ("ew_dense.c", "ew_dense_dsp.c", "ew_dot_dsp.c"),
     },
     "mve": {f"ew_{name}": files for name, files in pack.MVE_SOURCES.items()},
 }  # fmt: skip

@@ -1,27 +1,19 @@
-"""Chooses which calls run row by row: the groups with which the busiest step needs the fewest bytes.
-
-For one order of the calls, every way to cut it into runs that are single calls or groups is looked at, by dynamic
-programming: what is live while one run executes does not depend on how the others are cut, since a tensor that is
-live across a run cannot be inside a group.
-"""
+"""Chooses which calls run row by row: the groups with which the arena is smallest."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from targets.tflite_micro.calls import Call
-from targets.tflite_micro.plan.bound import load_of, saving
+from targets.tflite_micro.plan.cuts import cut, lowest_peak, runs_of
 from targets.tflite_micro.plan.flow import problem_of
 from targets.tflite_micro.plan.order import best_order
 from targets.tflite_micro.plan.planner import plan
-from targets.tflite_micro.plan.problem import Buffer, Problem, Span, Step, lifetimes
+from targets.tflite_micro.plan.problem import Buffer, Problem
 from targets.tflite_micro.plan.result import Plan
 from targets.tflite_micro.plan.strips import Group
-from targets.tflite_micro.plan.tree import Flow, groups_of, is_tree
-
-#: Calls in a group, at most.
-LONGEST = 12
+from targets.tflite_micro.plan.tree import Flow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +23,7 @@ class Fused:
     Attributes:
         problem: one step per unit.
         units: what each step of the problem runs: the index of a call, or a group.
-        plan: of the problem.
+        plan: of the problem; its bound is that with these groups.
         unfused: bytes of the arena without groups.
     """
 
@@ -52,92 +44,48 @@ class Fused:
 
 
 def fuse(calls: Sequence[Call], buffers: Sequence[Buffer], align: int = 16) -> Fused:
-    """The plan with the smallest arena; groups only where they make it smaller, of as few calls as possible."""
+    """The plan with the smallest arena found; groups only where they make it smaller, of as few calls as possible.
+
+    Raises:
+        ValueError: calls and buffers do not fit together (see :class:`problem.Problem`).
+    """
     problem = problem_of(calls, buffers, align)
     single = plan(problem)
     best = Fused(problem, tuple(range(len(calls))), single, single.arena)
     flow = Flow(calls, buffers)
-    orders = dict.fromkeys((problem.file_order, single.order, best_order(problem).order))
-    for order in orders:
-        found = _fused(problem, _cut(problem, flow, order), single.arena)
-        if found.plan.arena < best.plan.arena:
-            best = found
-    return best
+    for order in dict.fromkeys((problem.file_order, single.order, best_order(problem).order)):
+        for found in _candidates(problem, flow, order, best.plan.arena):
+            if found.plan.arena < best.plan.arena:
+                best = found
+    return dataclasses.replace(best, unfused=single.arena)
 
 
-def _fused(problem: Problem, units: Sequence[int | Group], unfused: int) -> Fused:
+def _candidates(problem: Problem, flow: Flow, order: Sequence[int], arena: int) -> Iterator[Fused]:
+    """Cuts of an order, as long as another one could be better than ``arena``.
+
+    The cut whose busiest run needs the fewest bytes is the best one if offsets can be found that need no more. Where
+    they cannot (every step of a chain may shift its tensor a little, and the shifts add up), more groups, or a
+    higher peak with other groups, can be better.
+    """
+    runs = runs_of(problem, flow, order)
+    peak = lowest_peak(runs)
+    tried: set[tuple[int | tuple[int, ...], ...]] = set()
+    for limit in (peak, (peak + arena) // 2):
+        for most in (False, True):
+            if arena <= peak:
+                return
+            units = cut(runs, limit, most)
+            name = tuple(unit.calls if isinstance(unit, Group) else unit for unit in units)
+            if name not in tried:
+                tried.add(name)
+                found = _fused(problem, units)
+                arena = min(arena, found.plan.arena)
+                yield found
+
+
+def _fused(problem: Problem, units: Sequence[int | Group]) -> Fused:
     steps = tuple(unit.step() if isinstance(unit, Group) else problem.steps[unit] for unit in units)
     inner = {key for unit in units if isinstance(unit, Group) for key in unit.inner}
     buffers = tuple(buffer for buffer in problem.buffers if buffer.key not in inner)
     fused = dataclasses.replace(problem, buffers=buffers, steps=steps)
-    return Fused(fused, tuple(units), plan(fused), unfused)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Run:
-    """Calls of an order from ``first`` on as one step: what runs them, the bytes that are live, the rows in a group."""
-
-    first: int
-    unit: int | Group
-    bytes: int
-    rows: int
-
-
-def _cut(problem: Problem, flow: Flow, order: Sequence[int]) -> list[int | Group]:
-    """The cut with the lowest peak, and among those the one with the fewest calls in groups."""
-    runs = _runs(problem, flow, order)
-    peak = [0]
-    for ending in runs:
-        peak.append(min(max(peak[run.first], run.bytes) for run in ending))
-    cost: list[tuple[int, int, int] | None] = [(0, 0, 0)]  # calls in groups, groups, rows in groups
-    chosen: list[_Run] = []
-    for end, ending in enumerate(runs, 1):
-        options = [
-            ((before[0] + calls, before[1] + (calls > 0), before[2] + run.rows), run)
-            for run in ending
-            if run.bytes <= peak[-1] and (before := cost[run.first]) is not None
-            for calls in [end - run.first if run.rows else 0]
-        ]
-        best = min(options, key=lambda option: option[0], default=None)
-        cost.append(best[0] if best else None)
-        chosen.append(best[1] if best else ending[0])
-    units, end = [], len(order)
-    while end:
-        units.append(chosen[end - 1].unit)
-        end = chosen[end - 1].first
-    return units[::-1]
-
-
-def _runs(problem: Problem, flow: Flow, order: Sequence[int]) -> list[list[_Run]]:
-    """For every place in the order the runs that end there."""
-    spans = lifetimes(problem, order)
-    found: list[list[_Run]] = []
-    for last, index in enumerate(order):
-        step = problem.steps[index]
-        ending = [_Run(last, index, _bytes(problem, spans, (last, last), step, ()), 0)]
-        for first in range(last - 1, max(-1, last - LONGEST), -1):
-            members = order[first : last + 1]
-            if not flow.by_rows(index) or not flow.by_rows(members[0]):
-                break
-            groups = groups_of(flow, members) if is_tree(flow, members) else []
-            sized = [(_bytes(problem, spans, (first, last), group.step(), group.inner), group) for group in groups]
-            if sized:
-                size, group = min(sized, key=lambda pair: pair[0])
-                ending.append(_Run(first, group, size, group.row_calls))
-        found.append(ending)
-    return found
-
-
-def _bytes(problem: Problem, spans: dict[int, Span], run: Span, step: Step, inner: Sequence[int]) -> int:
-    """Bytes that are live while a run executes."""
-    live = [key for key, (first, last) in spans.items() if first <= run[1] and last >= run[0] and key not in inner]
-    out = step.writes[0] if step.writes else None
-    saved = 0
-    if out is not None and spans[out][0] >= run[0]:
-        inputs = [
-            (problem.by_key[key].size, gap)
-            for key, gap in step.overlap.items()
-            if key in step.reads and key not in step.writes and spans[key][1] <= run[1]
-        ]
-        saved = saving(problem, inputs, problem.by_key[out].size)
-    return load_of(problem, live, step, saved).bytes
+    return Fused(fused, tuple(units), plan(fused), 0)

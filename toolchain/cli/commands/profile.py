@@ -8,6 +8,11 @@ from pathlib import Path
 from toolchain.cli.output import print_json, print_line, print_table, show
 from toolchain.cli.parser import count, seconds
 
+#: What an engine may tell of a layer, and its column.
+LAYER_FIGURES = {
+    "latency_p50": "time", "instructions": "instructions", "instructions_mve": "vector", "cycles": "cycles",
+}  # fmt: skip
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options."""
@@ -44,8 +49,12 @@ def run(args: argparse.Namespace) -> int:
         ["metric", "value", "kind", "how, or why not"], rows, right=["value"], title=profile.machine["description"]
     )
     if args.layers:
-        table = [[row.name, row.op, row.precision, show(row.metrics.get("latency_p50"))] for row in profile.layers]
-        print_table(["layer", "operator", "precision", "time"], table, right=["time"])
+        told = [name for name in LAYER_FIGURES if any(name in row.metrics for row in profile.layers)]
+        table = [
+            [row.name, row.op, row.precision, *(show(row.metrics.get(name)) for name in told)] for row in profile.layers
+        ]
+        columns = [LAYER_FIGURES[name] for name in told]
+        print_table(["layer", "operator", "precision", *columns], table, right=columns)
     for note in (*profile.notes, *profile.machine["disturbances"]):
         print_line(f"note: {note}")
     return 0
