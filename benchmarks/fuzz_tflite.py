@@ -10,6 +10,8 @@ import random
 import resource
 import signal
 import struct
+import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -20,14 +22,20 @@ import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 from benchmarks.common import ROOT, Table, say, write
-from profiles.errors import DataError, EdgewrightError
+from profiles.device import load_device
+from profiles.errors import DataError, EdgewrightError, UnsupportedError
+from targets.base import ExportedModel
+from targets.tflite_micro.build import make_program
 from targets.tflite_micro.graph.load import load_graph_bytes
 from targets.tflite_micro.graph.verify import Walk
+from targets.tflite_micro.support import report
 
 CLAIM = "Damaged and hostile model files give a clear error or a program: no crash, no hang, no memory without end."
 MODELS = ("ic_resnet8_int8", "kws_dscnn_int8")
 FOLDER = ROOT.parent / "shared" / "models" / "mlperf_tiny"
-COUNT = 2800
+COUNT = 7000
+#: Mutated models that are compiled and run.
+RUN = 40
 #: What one file may take.
 SECONDS = 2.0
 BYTES = 1 << 30
@@ -66,32 +74,65 @@ def models() -> list[bytes]:
 
 def run(rounds: int) -> list[str]:
     """Try all mutations; ``rounds`` is the seed. Returns missed goals."""
-    from targets.tflite_micro.build import make_program
-
     found: dict[str, list[Outcome]] = collections.defaultdict(list)
     missed = []
     given = models()
-    with limits():
+    with tempfile.TemporaryDirectory() as folder, limits():
         for number, (kind, data) in enumerate(mutants(given, COUNT, rounds)):
-            outcome = trial(data, lambda graph: make_program(graph, "dsp"))
+            outcome = trial(data, lambda data: judge(data, Path(folder) / "fuzz.tflite"))
             found[kind].append(outcome)
             if not outcome.good:
                 missed.append(f"{kind} {number}: {outcome.what} after {outcome.seconds:.2f} s {outcome.detail}")
-            if number % 400 == 0:
+            if number % 1000 == 0:
                 say(f"{number} of {COUNT}")
     names = sorted({outcome.what for outcomes in found.values() for outcome in outcomes})
     rows = [_row(kind, outcomes, names) for kind, outcomes in found.items()]
     rows.append(_row("all", [outcome for outcomes in found.values() for outcome in outcomes], names))
+    dirty = sanitized(given, RUN, rounds)
     notes = [
-        f"{COUNT} mutations of {' and '.join(MODELS)}, seed {rounds}. Each is read, simplified, lowered and placed "
-        f"in memory, within {SECONDS:g} s and {BYTES >> 20} MiB.",
-        "A mutation that only changes weights, names or scales is a sound model, and is built.",
+        f"{COUNT} mutations of {' and '.join(MODELS)}, seed {rounds}. Each goes through `support`, is lowered and "
+        f"placed in memory, within {SECONDS:g} s and {BYTES >> 20} MiB.",
+        "A mutation that only changes weights, names or scales leaves a sound model, which is built.",
+        f"{RUN} of the well-formed files that say something else and are built were also compiled and run on this "
+        f"machine under AddressSanitizer and UndefinedBehaviorSanitizer: {len(dirty)} reports.",
     ]
-    data = {kind: collections.Counter(outcome.what for outcome in outcomes) for kind, outcomes in found.items()}
-    write(
-        "fuzz_tflite", "Hostile TFLite files", CLAIM, Table(["mutation", "files", *names, "slowest"], rows, notes), data
-    )
-    return missed
+    counts = {kind: collections.Counter(outcome.what for outcome in outcomes) for kind, outcomes in found.items()}
+    table = Table(["mutation", "files", *names, "slowest"], rows, notes)
+    write("fuzz_tflite", "Hostile TFLite files", CLAIM, table, {"mutations": counts, "sanitizer reports": len(dirty)})
+    return missed + dirty
+
+
+def judge(data: bytes, path: Path) -> None:
+    """``support`` and, where it finds nothing unsupported, a program."""
+    path.write_bytes(data)
+    found = report("tflite_micro", ExportedModel("fuzz", (), (), tflite=path), load_device("cortex-m4-an386"), "int8")
+    if not found.ok:
+        raise UnsupportedError("wanted a model that can be built", seen=found.blockers()[0])
+    make_program(load_graph_bytes(data, "fuzz"), "dsp")
+
+
+def sanitized(given: Sequence[bytes], count: int, seed: int) -> list[str]:
+    """Compile and run mutated models that are built; returns what the sanitizers say."""
+    sys.path.insert(0, str(ROOT / "tests" / "targets" / "tflite_micro"))
+    import harness
+
+    draw, dirty, done = random.Random(seed), [], 0
+    sound = [load_graph_bytes(model, "fuzz") for model in given]
+    while done < count:
+        which = done % len(given)
+        data = fields(draw, given, which, [])
+        try:
+            graph = load_graph_bytes(data, "fuzz")
+            if graph == sound[which] or not make_program(graph, "portable"):
+                continue
+        except EdgewrightError:
+            continue
+        done += 1
+        try:
+            harness.host(data, harness.random_samples(data, 2), "portable", sanitize=True)
+        except AssertionError as error:
+            dirty.append(f"sanitizer, model {done}: {str(error)[:300]}")
+    return dirty
 
 
 def _row(kind: str, outcomes: Sequence[Outcome], names: Sequence[str]) -> list[str]:
@@ -121,13 +162,13 @@ def _hung(*_: object) -> None:
     raise Hung
 
 
-def trial(data: bytes, build: Callable[[Any], object]) -> Outcome:
+def trial(data: bytes, build: Callable[[bytes], object]) -> Outcome:
     """What becomes of one file, within :func:`limits`."""
     start = time.perf_counter()
     detail = ""
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
-        build(load_graph_bytes(data, "fuzz"))
+        build(data)
         what = "built"
     except EdgewrightError as error:
         what, detail = type(error).__name__, error.seen

@@ -9,7 +9,7 @@
 #ifndef EW_LINES_H
 #define EW_LINES_H
 
-#include "ew_base.h"
+#include "ew_ring.h"
 
 #if defined(EW_DSP)
 typedef int16_t ew_value_t;
@@ -30,7 +30,7 @@ typedef struct {
 
 void ew_lines(const ew_lines_t *l);
 
-/* The channels of a pixel as values that lie `apart`; all are `fill` where there is no pixel. */
-void ew_scatter(ew_value_t *to, int32_t apart, const int8_t *pixel, int32_t channels, int32_t fill);
+/* `put` of ew_ring.h. */
+void ew_scatter(const ew_conv_t *p, const ew_pixels_t *x);
 
 #endif

@@ -30,11 +30,20 @@ typedef struct {
     void *scratch;
 } ew_windows_t;
 
+/* Pixels of a row, and where they go: for each group a cell. */
+typedef struct {
+    const int8_t *from; /* NULL for pixels of the padding */
+    int32_t from_step;
+    int8_t *to;
+    int32_t to_step;
+    int32_t apart; /* bytes from one group to the next */
+    int32_t count;
+} ew_pixels_t;
+
 /* What is particular to a kind of convolution. */
 typedef struct {
     int32_t groups, cell; /* cell in bytes */
-    /* A pixel, NULL for one of the padding, as a cell for each group, `apart` bytes from one to the next. */
-    void (*put)(const ew_conv_t *p, int8_t *to, int32_t apart, const int8_t *pixel);
+    void (*put)(const ew_conv_t *p, const ew_pixels_t *x);
     void (*compute)(const ew_conv_t *p, const ew_windows_t *w);
 } ew_ring_t;
 

@@ -3,14 +3,23 @@
 
 #if !defined(EW_MVE)
 
-static void put(const ew_conv_t *p, int8_t *to, int32_t apart, const int8_t *pixel) {
+static void put(const ew_conv_t *p, const ew_pixels_t *x) {
     int32_t cell = p->in_c / p->groups;
-    for (int32_t g = 0; g < p->groups; g++, to += apart) {
-        if (pixel) {
-            memcpy(to, pixel + g * cell, (size_t)cell);
-        } else {
-            memset(to, p->in_zero, (size_t)cell);
+    const int8_t *pixel = x->from;
+    int8_t *pixel_to = x->to;
+    for (int32_t n = x->count; n > 0; n--, pixel_to += x->to_step) {
+        const int8_t *from = pixel;
+        int8_t *to = pixel_to;
+        for (int32_t g = 0; g < p->groups; g++, to += x->apart) {
+            int32_t i = 0;
+            if (!from) {
+                memset(to, p->in_zero, (size_t)cell);
+                continue;
+            }
+            for (; i + 4 <= cell; i += 4, from += 4) memcpy(to + i, from, 4);
+            for (; i < cell; i++) to[i] = *from++;
         }
+        if (pixel) pixel += x->from_step;
     }
 }
 

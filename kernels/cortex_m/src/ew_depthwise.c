@@ -5,10 +5,6 @@
 
 #if !defined(EW_MVE)
 
-static void put(const ew_conv_t *p, int8_t *to, int32_t apart, const int8_t *pixel) {
-    ew_scatter((ew_value_t *)to, apart / (int32_t)sizeof(ew_value_t), pixel, p->in_c, p->in_zero);
-}
-
 static void compute(const ew_conv_t *p, const ew_windows_t *w) {
     enum { BYTES = sizeof(ew_value_t) };
     ew_lines_t l = {(const ew_value_t *)w->window, p->weights, p->bias, p->multiplier, p->shift, w->out, w->scratch, p->out_c,
@@ -17,7 +13,7 @@ static void compute(const ew_conv_t *p, const ew_windows_t *w) {
     ew_lines(&l);
 }
 
-#define RING {p->in_c, sizeof(ew_value_t), put, compute}
+#define RING {p->in_c, sizeof(ew_value_t), ew_scatter, compute}
 
 void ew_depthwise_load(const ew_depthwise_t *p, void *scratch, int32_t y, const int8_t *row) {
     ew_ring_t ring = RING;

@@ -130,78 +130,124 @@ EW_MVE_NAKED static void fours(row_t *f __attribute__((unused))) {
         "   pop      {r4-r11, pc}\n");
 }
 
-/* 16 bytes of four channels' windows, or less, as `add_part` wants them. */
+/* Sums of four channels, as `add_parts` wants them. */
 typedef struct {
-    const int8_t *weights[4];
+    const int8_t *in[4]; /* windows of the first pixel */
+    int32_t length;      /* of a window */
+    int32_t weights_step;
+    const int8_t *weights;
+    const int32_t *bias;
     int32_t *sums; /* four per pixel */
-    const int8_t *in[4];
-    int32_t step, length, pixels;
-} part_t;
+    int32_t step, pixels;
+} four_t;
 
-/* Adds to the sums of four channels what a part of their windows gives. q1 to q4 weights; r0, r2, r4, r6 sums; r1 their
- * place; r3, r5, r7, r8 windows; r9 step. */
-EW_MVE_NAKED static void add_part(const part_t *f __attribute__((unused))) {
+/* Windows of any length, in parts of 16 bytes. q1 to q4 weights; r0, r2, r4, r6 sums; r1 their place; r3, r5, r7, r8
+ * windows; r9 step; r10 = f; r11 weights of the part; r12 how much is left of the windows. */
+EW_MVE_NAKED static void add_parts(const four_t *f __attribute__((unused))) {
     __asm volatile(
-        "   push     {r4-r9, lr}\n"
+        "   push     {r4-r11, lr}\n"
         "   vpush    {d8-d9}\n"
-        "   ldm      r0!, {r2, r4, r6, r12}\n"
-        "   ldm      r0, {r1, r3, r5, r7, r8, r9}\n"
-        "   ldrd     r0, lr, [r0, #24]\n"
-        "   vctp.8   r0\n"
+        "   add      r1, r0, #24\n"
+        "   ldm      r1, {r2, r3, r4, r5, r6}\n" /* weights, bias, sums, step, pixels */
+        "   ldm      r3, {r7-r10}\n"
+        "   dls      lr, r6\n"
+        "1: stm      r4!, {r7-r10}\n"
+        "   le       lr, 1b\n"
+        "   mov      r10, r0\n"
+        "   mov      r11, r2\n"
+        "   ldr      r12, [r10, #16]\n"
+        "2: ldr      r9, [r10, #20]\n"
+        "   vctp.8   r12\n"
+        "   add      r4, r11, r9\n"
+        "   add      r6, r4, r9\n"
+        "   add      r9, r6\n"
         "   vpstttt\n"
-        "   vldrbt.u8 q1, [r2]\n"
+        "   vldrbt.u8 q1, [r11]\n"
         "   vldrbt.u8 q2, [r4]\n"
         "   vldrbt.u8 q3, [r6]\n"
-        "   vldrbt.u8 q4, [r12]\n"
+        "   vldrbt.u8 q4, [r9]\n"
+        "   ldm      r10, {r3, r5, r7, r8}\n"
+        "   ldr      r2, [r10, #24]\n"
+        "   sub      r2, r11, r2\n"
+        "   add      r3, r2\n"
+        "   add      r5, r2\n"
+        "   add      r7, r2\n"
+        "   add      r8, r2\n"
+        "   ldrd     r1, r9, [r10, #32]\n"
+        "   ldr      lr, [r10, #40]\n"
         "   dls      lr, lr\n"
-        "1: ldm      r1, {r0, r2, r4, r6}\n"
+        "3: ldm      r1, {r0, r2, r4, r6}\n"
             TAP("r0", "r3", "", "q1") TAP("r2", "r5", "", "q2") TAP("r4", "r7", "", "q3") TAP("r6", "r8", "", "q4")
         "   add      r3, r9\n"
         "   add      r5, r9\n"
         "   add      r7, r9\n"
         "   add      r8, r9\n"
         "   stm      r1!, {r0, r2, r4, r6}\n"
-        "   le       lr, 1b\n"
+        "   le       lr, 3b\n"
+        "   add      r11, #16\n"
+        "   subs     r12, #16\n"
+        "   bgt      2b\n"
         "   vpop     {d8-d9}\n"
-        "   pop      {r4-r9, pc}\n");
+        "   pop      {r4-r11, pc}\n");
 }
 
-/* Sums of four channels from `first` on, `count` of them different: windows of any length, any depth multiplier. */
-static void add_all(
-    const ew_conv_t *p, const row_t *f, const int8_t *window, int32_t first, int32_t count, int32_t *sums) {
-    part_t part = {.sums = sums, .step = f->step, .pixels = f->pixels};
-    int32_t times = p->out_c / p->in_c;
-    for (int32_t done = 0; done < f->length; done += 16) {
-        part.length = f->length - done;
-        for (int32_t i = 0; i < 4; i++) {
-            int32_t channel = ew_min(i, count - 1);
-            part.weights[i] = f->weights + channel * f->length + done;
-            part.in[i] = window + (first + channel) / times * f->apart + done;
-        }
-        add_part(&part);
-    }
-}
-
-/* The next four channels, or what is left: windows of any length, any shift, any depth multiplier. */
-static void any(const ew_conv_t *p, row_t *f, const int8_t *window, int32_t *sums) {
-    int32_t count = ew_min(f->channels, 4);
+/* Requantizes the sums of `count` channels: any shift (ew_mve_requantize). */
+static void finish(const row_t *f, const int32_t *sums, int32_t count) {
     mve_pred16_t stored = vctp32q((uint32_t)count);
-    int32x4_t bias = vldrwq_z_s32(f->bias, stored), multiplier = vldrwq_z_s32(f->multiplier, stored);
-    int32x4_t shift = vldrbq_z_s32(f->shift, stored);
-    for (int32_t x = 0; x < f->pixels; x++) vstrwq_s32(sums + 4 * x, bias);
-    add_all(p, f, window, p->out_c - f->channels, count, sums);
+    int32x4_t multiplier = vldrwq_z_s32(f->multiplier, stored), shift = vldrbq_z_s32(f->shift, stored);
+    int32x4_t right = vminq_s32(shift, vdupq_n_s32(0)), left = vsubq_s32(shift, right);
+    int32x4_t down = vnegq_s32(vmaxq_s32(right, vdupq_n_s32(-1)));
     int8_t *out = f->out;
-    for (int32_t x = f->pixels; x > 0; x--, sums += 4, out += f->out_step) {
-        int32x4_t y = ew_mve_requantize(vldrwq_s32(sums), multiplier, shift);
-        vstrbq_p_s32(out, ew_mve_narrow(y, f->zero), stored);
+    __asm volatile(
+        "   vctp.32  %[count]\n"
+        "   dls      lr, %[n]\n"
+        "1: vldrw.32 q0, [%[sums]], #16\n"
+        "   vshl.s32 q0, q0, %q[left]\n"
+        "   vqrdmulh.s32 q0, q0, %q[multiplier]\n"
+        "   vmulh.s32 q1, q0, %q[down]\n"
+        "   vadd.i32 q0, q0, q1\n"
+        "   vrshl.s32 q0, q0, %q[right]\n"
+        "   vqadd.s32 q0, q0, %[zero]\n"
+        "   vqmovnb.s32 q0, q0\n"
+        "   vqmovnb.s16 q0, q0\n"
+        "   vpst\n"
+        "   vstrbt.32 q0, [%[out]]\n"
+        "   add      %[out], %[step]\n"
+        "   le       lr, 1b\n"
+        : [sums] "+r"(sums), [out] "+l"(out)
+        : [n] "r"(f->pixels), [step] "r"(f->out_step), [zero] "r"(f->zero), [count] "r"(count),
+          [left] "w"(left), [multiplier] "w"(multiplier), [down] "w"(down), [right] "w"(right)
+        : "q0", "q1", "p0", "lr", "memory");
+}
+
+/* Moves on by some channels, of which each has a plane. */
+static void advance(row_t *f, int32_t channels) {
+    f->weights += channels * f->length;
+    f->multiplier += channels;
+    f->shift += channels;
+    f->bias += channels;
+    f->out += channels;
+    f->in += channels * f->apart;
+    f->channels -= channels;
+}
+
+/* Four channels, or one of three or less: windows of any length, any shift, any depth multiplier. The last four may
+ * have some that are done. */
+static void any(const ew_conv_t *p, row_t *f, const int8_t *window, int32_t *sums) {
+    int32_t few = p->out_c < 4, times = p->out_c / p->in_c, bias[4];
+    if (!few && f->channels < 4) advance(f, f->channels - 4);
+    four_t four = {
+        .length = f->length, .weights_step = few ? 0 : f->length, .weights = f->weights, .bias = bias, .sums = sums,
+        .step = f->step, .pixels = f->pixels,
+    };
+    for (int32_t i = 0; i < 4; i++) {
+        int32_t channel = few ? 0 : i;
+        four.in[i] = window + (p->out_c - f->channels + channel) / times * f->apart;
+        bias[i] = f->bias[channel];
     }
-    f->weights += 4 * f->length;
-    f->multiplier += 4;
-    f->shift += 4;
-    f->bias += 4;
-    f->out += 4;
-    f->in += 4 * f->apart;
-    f->channels -= 4;
+    add_parts(&four);
+    finish(f, sums, few ? 1 : 4);
+    advance(f, few ? 1 : 4);
 }
 
 /* All channels of the pixels x, x + dilation_w, ...; window: of the first of them in the first channel. */

@@ -2,8 +2,11 @@
 
 #if defined(EW_PORTABLE)
 
-void ew_scatter(ew_value_t *to, int32_t apart, const int8_t *pixel, int32_t channels, int32_t fill) {
-    for (int32_t c = 0; c < channels; c++, to += apart) *to = pixel ? pixel[c] : (int8_t)fill;
+void ew_scatter(const ew_conv_t *p, const ew_pixels_t *x) {
+    for (int32_t n = 0; n < x->count; n++) {
+        int8_t *to = x->to + n * x->to_step;
+        for (int32_t c = 0; c < p->in_c; c++, to += x->apart) *to = x->from ? x->from[n * x->from_step + c] : p->in_zero;
+    }
 }
 
 void ew_lines(const ew_lines_t *l) {

@@ -3,15 +3,21 @@
 
 #if defined(EW_DSP)
 
-void ew_scatter(ew_value_t *to, int32_t apart, const int8_t *pixel, int32_t channels, int32_t fill) {
-    for (; pixel && channels >= 4; channels -= 4, pixel += 4, to += 4 * apart) {
-        uint32_t word = ew_word(pixel);
-        to[0] = (int8_t)word;
-        to[apart] = (int8_t)(word >> 8);
-        to[2 * apart] = (int8_t)(word >> 16);
-        to[3 * apart] = (int8_t)(word >> 24);
+void ew_scatter(const ew_conv_t *p, const ew_pixels_t *x) {
+    int32_t apart = x->apart / 2;
+    for (int32_t n = 0; n < x->count; n++) {
+        int16_t *to = (int16_t *)(x->to + n * x->to_step);
+        const int8_t *from = x->from ? x->from + n * x->from_step : NULL;
+        int32_t c = p->in_c;
+        for (; from && c >= 4; c -= 4, from += 4, to += 4 * apart) {
+            uint32_t word = ew_word(from);
+            to[0] = (int8_t)word;
+            to[apart] = (int8_t)(word >> 8);
+            to[2 * apart] = (int8_t)(word >> 16);
+            to[3 * apart] = (int8_t)(word >> 24);
+        }
+        for (; c > 0; c--, to += apart) *to = from ? *from++ : p->in_zero;
     }
-    for (; channels > 0; channels--, to += apart) *to = (int16_t)(pixel ? *pixel++ : fill);
 }
 
 /* Channels whose planes lie `apart` bytes from each other, 0 for one plane. The order of the members is known to the assembly

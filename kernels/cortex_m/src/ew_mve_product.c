@@ -32,7 +32,6 @@ typedef struct {
 #define ADVANCE2 "44"
 #define END2 "48"
 #define IN "52"
-#define WEIGHTS "64"
 #define SUMS "80"
 #define MULTIPLIER "84"
 #define OUT "92"
@@ -66,11 +65,12 @@ EW_MVE_NAKED static int32_t fours(const block_t *b __attribute__((unused))) {
         "   sub      sp, #36\n"
 
         "1: ldr      r11, [sp, #" SUMS "]\n"
-        "2: add      r0, sp, #" WEIGHTS "\n" /* two channels */
+        "2: add      r0, sp, #" IN "\n" /* two channels */
+        "   ldm      r0!, {r1, r3, r5}\n"
         "   ldm      r0, {r7, r8, r9, lr}\n"
         "   ldm      r8!, {r2, r6}\n"
-        "   add      r1, r7, r9, lsl #1\n"
-        "   strd     r1, r8, [r0]\n"
+        "   add      r10, r7, r9, lsl #1\n"
+        "   strd     r10, r8, [r0]\n"
         "   add      r9, r7\n"
         "   mov      r0, r2\n"
         "   mov      r4, r2\n"
@@ -78,10 +78,9 @@ EW_MVE_NAKED static int32_t fours(const block_t *b __attribute__((unused))) {
         "   mov      r10, r6\n"
         "   stm      sp, {r0, r2, r4, r6, r7, r8, r9, r10, lr}\n"
         "   add      r12, r11, #" ROW_BYTES "\n"
-        "   ldrd     r1, r3, [sp, #" IN "]\n"
-        "   ldr      r5, [sp, #" IN "+8]\n"
         "   ldr      r9, [sp, #" END3 "]\n"
-        "   b        5f\n"
+        "   cmp      r1, r9\n"
+        "   beq      5f\n"
 
         "3: ldm      sp, {r0, r2, r4, r6, r7, r8, r9, r10, lr}\n" /* three windows */
         "   dlstp.8  lr, lr\n"
@@ -103,11 +102,12 @@ EW_MVE_NAKED static int32_t fours(const block_t *b __attribute__((unused))) {
         "   add      r1, r7\n"
         "   add      r3, r7\n"
         "   add      r5, r7\n"
-        "5: cmp      r1, r9\n"
+        "   cmp      r1, r9\n"
         "   bne      3b\n"
 
-        "   ldr      r9, [sp, #" END2 "]\n"
-        "   b        8f\n"
+        "5: ldr      r9, [sp, #" END2 "]\n"
+        "   cmp      r1, r9\n"
+        "   beq      8f\n"
         "6: ldm      sp, {r0, r2, r4, r6, r7, r8, r9, r10, lr}\n" /* two windows */
         "   dlstp.8  lr, lr\n"
         "7: vldrb.8  q0, [r7], #16\n"
@@ -124,10 +124,10 @@ EW_MVE_NAKED static int32_t fours(const block_t *b __attribute__((unused))) {
         "   stm      r12!, {r6, r8}\n"
         "   add      r1, r7\n"
         "   add      r3, r7\n"
-        "8: cmp      r1, r9\n"
+        "   cmp      r1, r9\n"
         "   bne      6b\n"
 
-        "   ldr      r0, [sp, #" SUMS "]\n"
+        "8: ldr      r0, [sp, #" SUMS "]\n"
         "   add      r1, r0, #2*" ROW_BYTES "\n"
         "   cmp      r11, r1\n"
         "   itt      lo\n"

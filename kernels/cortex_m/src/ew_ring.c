@@ -18,6 +18,16 @@ static int32_t needed(const ew_conv_t *p, int32_t y) {
     return y * p->stride_h + (p->kernel_h - 1) * p->dilation_h + 1;
 }
 
+/* Pixels from a column to the last one before `end`; returns the column behind them. */
+static int32_t run(const ew_conv_t *p, const ew_ring_t *ring, ew_pixels_t *x, int32_t column, int32_t end, const int8_t *row) {
+    x->count = (end - column + p->dilation_w - 1) / p->dilation_w;
+    if (x->count <= 0) return column;
+    x->from = row ? row + column * p->in_c : NULL;
+    ring->put(p, x);
+    x->to += x->count * x->to_step;
+    return column + x->count * p->dilation_w;
+}
+
 /* Padded row y, the next one; NULL for one above or below the image. */
 static void store(const ew_conv_t *p, const ew_ring_t *ring, int8_t *planes, int32_t y, const int8_t *row) {
     int32_t plane = plane_of(p, ring), set = ring->groups * p->dilation_w * plane, cell = ring->cell;
@@ -27,13 +37,13 @@ static void store(const ew_conv_t *p, const ew_ring_t *ring, int8_t *planes, int
         at -= moved / EW_RING_SPARE * EW_RING_SPARE;
         if (moved % EW_RING_SPARE == 0) memmove(planes, planes + EW_RING_SPARE * cell, (size_t)(set - EW_RING_SPARE * cell));
     }
+    ew_pixels_t x = {NULL, p->dilation_w * p->in_c, NULL, p->kernel_h * cell, p->dilation_w * plane, 0};
     for (int32_t first = 0; first < p->dilation_w; first++) {
-        int8_t *to = planes + first * plane + at * cell;
-        int32_t x = first - p->pad_left, end = columns_of(p) - p->pad_left;
-        for (; x < end; x += p->dilation_w, to += p->kernel_h * cell) {
-            int32_t inside = row && x >= 0 && x < p->in_w;
-            ring->put(p, to, p->dilation_w * plane, inside ? row + x * p->in_c : NULL);
-        }
+        x.to = planes + first * plane + at * cell;
+        int32_t column = first - p->pad_left, end = columns_of(p) - p->pad_left;
+        column = run(p, ring, &x, column, ew_min(end, 0), NULL);
+        column = run(p, ring, &x, column, ew_min(end, p->in_w), row);
+        run(p, ring, &x, column, end, NULL);
     }
 }
 

@@ -11,6 +11,7 @@ from targets.tflite_micro.graph.verify import Malformed
 
 #: Numbers of inputs and outputs: least and most of each, and the inputs that may be left out with -1.
 _MANY = 1 << 16
+_MOST_ENDS = 1024
 _ONE_TO_ONE = (
     *UNARY, "SHAPE", "AVERAGE_POOL_2D", "MAX_POOL_2D", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "READ_VARIABLE", "COPY",
 )  # fmt: skip
@@ -95,6 +96,8 @@ def check(graph: Graph, main: bool = True) -> None:
 
 def _check_io(graph: Graph) -> None:
     for what, keys in (("input", graph.inputs), ("output", graph.outputs)):
+        if len(keys) > _MOST_ENDS:
+            raise Malformed(f"the graph has {len(keys)} {what}s")
         for key in keys:
             if key not in graph.tensors:
                 raise Malformed(f"an {what} of the graph is tensor {key}, and there are {len(graph.tensors)}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from targets.tflite_micro.calls import Call, Const, In, Out, Role, Rows, Rule, Scratch, Variant, option
 from targets.tflite_micro.graph.ir import Graph, Op, Tensor
-from targets.tflite_micro.ops import pack
+from targets.tflite_micro.ops import pack, pack_mve
 from targets.tflite_micro.ops.common import (
     activation_range, int8_activations, known_activation, out_size, same_padding,
 )  # fmt: skip
@@ -187,12 +188,21 @@ def lower(op: Op, graph: Graph, variant: Variant) -> Call:
     return Call(
         function, params, (In(image.index), Out(output.index), Scratch()),
         scratch=pack.pointwise_scratch(members, variant) if single else pack.conv_scratch(members, variant),
-        overlap={
-            image.index: pixel_head_start(image, output, geometry.stride) if single else head_start(image, output, geometry)
-        },
+        overlap={image.index: _overlap(image, output, geometry, members if single else None, variant)},
         rows=rows_of(function, image, output, geometry, ring=not single), sources=SOURCES[variant][function],
         macs=output.elements * rows.shape[1],
     )  # fmt: skip
+
+
+def _overlap(
+    image: Tensor, output: Tensor, geometry: Geometry, pointwise: Mapping[str, int] | None, variant: Variant
+) -> int:
+    """How far the output must stay behind the input; ``pointwise``: the parameters of a kernel without a ring."""
+    if pointwise is None:
+        return head_start(image, output, geometry)
+    if variant == "mve":
+        return pack_mve.pointwise_head_start(pointwise)
+    return pixel_head_start(image, output, geometry.stride)
 
 
 def _inside(image: Tensor, output: Tensor, geometry: Geometry) -> bool:

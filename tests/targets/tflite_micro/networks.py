@@ -55,6 +55,15 @@ class Net:
         self.ops.append(("DEPTHWISE_CONV_2D", [source, weights, bias], [self.last], {**options, **more}))
         return self.last
 
+    def pool(self, kind, window, stride):
+        spec, source = self.tensors[self.last], self.last
+        _, h, w, c = spec["shape"]
+        shape = (1, -(-h // stride), -(-w // stride), c)
+        self.last = self._add(shape, scale=spec["scale"], zero_point=spec["zero_point"])
+        options = {"padding": SAME, "strideH": stride, "strideW": stride, "filterHeight": window, "filterWidth": window}
+        self.ops.append((kind, [source], [self.last], options))
+        return self.last
+
     def add(self, one, two):
         self.last = self._out(self.shape(one))
         self.ops.append(("ADD", [one, two], [self.last], {"fusedActivationFunction": RELU}))

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from benchmarks import fuzz_tflite
 from targets.tflite_micro.calls import VARIANTS
+from targets.tflite_micro.graph.load import load_graph_bytes
 from targets.tflite_micro.ops import registry
 
 cases = runpy.run_path(str(Path(__file__).with_name("test_shapes.py")))
 
 
-def lowered(graph):
+def lowered(data):
     """Every operator as a call for every variant, or in words why not."""
+    graph = load_graph_bytes(data, "fuzz")
     for op in graph.ops:
         if not registry.obstacle(op, graph):
             for variant in VARIANTS:
