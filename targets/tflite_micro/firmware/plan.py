@@ -71,7 +71,11 @@ def compiles(
     small = (*common, *flags.SMALL, *flags.port_flags(device))
     own = [FIRMWARE / name for name in (*OWN, *flags.port_sources(device))]
     folders = tuple(includes)
-    jobs = [Compile(path, f"model_{path.stem}.o", fast, folders) for path in sources]
+    compact = (*common, *flags.COMPACT)
+    jobs = [
+        Compile(path, f"model_{path.stem}.o", compact if flags.is_compact(path.stem) else fast, folders)
+        for path in sources
+    ]
     jobs += [Compile(path, f"firmware_{path.stem}.o", small, folders) for path in own]
     return tuple(sorted(_with_own_names(jobs), key=lambda job: job.name))
 

@@ -13,7 +13,7 @@ _EFFECTS = ("ASSIGN_VARIABLE", "CALL_ONCE")
 
 def fixed(tensor: Tensor | None) -> bool:
     """Whether a tensor has the same values in every inference; a variable may have a first value, and has not."""
-    return tensor is not None and tensor.data is not None and not tensor.variable
+    return tensor is not None and tensor.constant
 
 
 def readers(graph: Graph) -> dict[int, list[Op]]:

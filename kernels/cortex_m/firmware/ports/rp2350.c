@@ -58,8 +58,8 @@
 
 enum { PLL_FEEDBACK = 125, PLL_POST1 = 5, PLL_POST2 = 2 };
 
-/* By this the boot ROM knows a program for an Arm core in the Secure state; it wants it in the first 4 KiB of flash (5.9.5). The
- * vectors are at the beginning, where it looks for them when it is not told otherwise. */
+/* By this the boot ROM knows a program for an Arm core in the Secure state; it wants it in the first 4 KiB of flash (5.9.5).
+ * The vectors are at the beginning, where it looks for them when it is not told otherwise. */
 __attribute__((section(".board.image_def"), used)) static const uint32_t image_def[5] = {
     0xFFFFDED3u, /* begin */
     0x10210142u, /* type of image, one word: executable, Secure, Arm, RP2350 */

@@ -24,6 +24,9 @@ for _kind in (
     "REVERSE_V2",
 ):
     harness._VERSIONS.setdefault(_kind, 1)
+SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
+RELU, RELU6 = schema.ActivationFunctionType.RELU, schema.ActivationFunctionType.RELU6
+SLIDE = {"strideH": 1, "strideW": 1, "padding": VALID}
 _ENUMS = {
     "padding": schema.Padding,
     "fused_activation_function": schema.ActivationFunctionType,
@@ -39,6 +42,21 @@ _ENUMS = {
 def q8(shape, scale=0.5, zero_point=3, **rest):
     """An int8 tensor."""
     return tensor(shape, "int8", scale, zero_point, **rest)
+
+
+def f32(shape, **rest):
+    """A float32 tensor."""
+    return tensor(shape, "float32", **rest)
+
+
+def weights(*shape, seed=0):
+    """Random int8 weights."""
+    return tensor(shape, "int8", 0.02, 0, data=np.random.default_rng(seed).integers(-127, 128, shape))
+
+
+def kinds(graph: Graph) -> list[str]:
+    """The kinds of the operators, in order."""
+    return [op.kind for op in graph.ops]
 
 
 def ints(*values, shape=None):

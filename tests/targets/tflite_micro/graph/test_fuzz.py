@@ -10,7 +10,7 @@ from harness import shared_model
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 
-from benchmarks import fuzz_tflite
+from benchmarks import fuzz_tflite, mutate_tflite
 from targets.tflite_micro.calls import VARIANTS
 from targets.tflite_micro.graph.load import load_graph_bytes
 from targets.tflite_micro.ops import registry
@@ -30,7 +30,7 @@ def lowered(data):
 def test_mutations_of_the_shared_models():
     models = [shared_model(name) for name in fuzz_tflite.MODELS]
     with fuzz_tflite.limits():
-        for number, (kind, data) in enumerate(fuzz_tflite.mutants(models, 203, 5)):
+        for number, (kind, data) in enumerate(mutate_tflite.mutants(models, 203, 5)):
             outcome = fuzz_tflite.trial(data, lowered)
             assert outcome.good, f"{kind} {number}: {outcome.what}, {outcome.seconds:.1f} s: {outcome.detail}"
 
@@ -45,8 +45,8 @@ def test_mutations_of_every_operator(case, data):
     assume(wanted is not None and all(0 not in shape for shape in wanted))
     model = cases["build"](made, wanted)
     draw = random.Random(len(model))
-    mutate = [fuzz_tflite.fields, fuzz_tflite.fields, fuzz_tflite.words, fuzz_tflite.bits]
-    places = fuzz_tflite.structure(model)
+    mutate = [mutate_tflite.fields, mutate_tflite.fields, mutate_tflite.words, mutate_tflite.bits]
+    places = mutate_tflite.structure(model)
     with fuzz_tflite.limits():
         assert fuzz_tflite.trial(model, lowered).what in ("built", "UnsupportedError")
         for number in range(24):
