@@ -11,6 +11,7 @@ from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
 from targets.tflite_micro.build import make_program
 from targets.tflite_micro.device import CODE_ESTIMATE, RAM_ESTIMATE, largest, variant_of
 from targets.tflite_micro.graph.ir import Graph, Tensor
+from targets.tflite_micro.graph.islands import BRIDGED
 from targets.tflite_micro.graph.load import load_graph
 from targets.tflite_micro.imagine import as_if_quantized
 from targets.tflite_micro.ops.registry import obstacle
@@ -36,7 +37,7 @@ def report(target: str, model: ExportedModel, device: Device, precision: str) ->
 
 
 def stays_in_float(given: Graph, imagined: Graph) -> frozenset[str]:
-    """Kinds of operators that the quantizer would leave in float; none in a graph that is quantized already."""
+    """Kinds of operators that the quantizer leaves in float; none in a graph that is quantized already."""
     if given is imagined:
         return frozenset()
     from targets.tflite_quantize import quantized_kinds
@@ -47,7 +48,8 @@ def stays_in_float(given: Graph, imagined: Graph) -> frozenset[str]:
 def _row(graph: Graph, number: int, in_float: frozenset[str]) -> OpSupport:
     op = graph.ops[number]
     problem = obstacle(op, graph)
-    if not problem and op.kind in in_float:
+    bridged = op.kind in BRIDGED and not set(op.outputs) & set(graph.outputs)
+    if not problem and op.kind in in_float and not bridged:
         problem = "ai-edge-quantizer leaves it in float; start from an int8 file that has it quantized, or replace it"
     return OpSupport(graph.name_of(op), op.kind, Verdict.UNSUPPORTED if problem else Verdict.NATIVE, problem)
 

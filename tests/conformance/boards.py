@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from profiles.device import Device, load_device
 
-EMULATED = {"tflite_micro": "cortex-m4-an386"}
+EMULATED = {"tflite_micro": "cortex-m55-an547"}
 
 
 def board_of(target: str, local: Device) -> Device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 
 from toolchain.report.entries import Entry
@@ -17,7 +18,7 @@ Lines = list[tuple[str, str]]
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
-    """What the template needs; empty lists where a file is absent."""
+    """What the template needs; empty lists where a file is absent. ``memory_plan`` is an SVG in base64, or empty."""
 
     entry: Entry
     latency: str
@@ -32,6 +33,7 @@ class Bundle:
     settings: Lines
     engine: Lines
     tensors: Lines
+    memory_plan: str
 
 
 def bundle(entry: Entry) -> Bundle:
@@ -52,6 +54,7 @@ def bundle(entry: Entry) -> Bundle:
         settings=lines(profile.settings) if profile else [],
         engine=lines(profile.facts) if profile else [],
         tensors=[*tensors(entry), *_source(entry)],
+        memory_plan=base64.b64encode(entry.memory_plan).decode("ascii"),
     )
 
 

@@ -22,6 +22,7 @@ class Entry:
         errors: float against quantized per layer, or None without ``layers.json``.
         manifest, profile: None where the file is absent.
         missing: sentences on absent files.
+        memory_plan: the picture of the memory plan as SVG, where the bundle has one.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Entry:
     manifest: Manifest | None = None
     profile: Profile | None = None
     missing: tuple[str, ...] = ()
+    memory_plan: bytes = b""
 
     @property
     def short(self) -> str:

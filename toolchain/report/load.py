@@ -18,6 +18,9 @@ _LAYERS = TypeAdapter(tuple[Layer, ...])
 _Shape = TypeVar("_Shape")
 
 
+_LARGEST_PICTURE = 1 << 20
+
+
 def load_build(build_dir: Path) -> Build:
     """Read everything that the report shows.
 
@@ -63,7 +66,18 @@ def _entry(build_dir: Path, number: int, found: SummaryEntry) -> Entry:
         manifest=manifest,
         profile=profile,
         missing=missing,
+        memory_plan=_picture(folder / "memory.svg"),
     )
+
+
+def _picture(path: Path) -> bytes:
+    """A picture of moderate size; nothing where there is none."""
+    try:
+        return path.read_bytes() if path.stat().st_size <= _LARGEST_PICTURE else b""
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read", seen=str(error)) from error
 
 
 def _completed(summary: dict[str, Metric], profile: dict[str, Metric]) -> dict[str, Metric]:

@@ -3,23 +3,18 @@
  * The reference multiplies in double precision. Multiplier and shift are chosen such that every sum that the weights allow gives
  * the reference's int8 value (targets/tflite_micro/ops/requant.py); a tie is decided by a multiplier that is a little too large,
  * so that ties upwards is all there is to compute. Where 31 bits are not enough for that, `fine` is set, and a word with
- * 32 more bits follows each multiplier.
+ * 32 more bits follows each multiplier. No result reaches 2^31.
  */
 #ifndef EW_ONCE_H
 #define EW_ONCE_H
 
 #include "ew_base.h"
 
-/* shift in -32..30. */
+/* shift in -31..30. */
 EW_INLINE int32_t ew_round_once(int32_t acc, const int32_t *multiplier, int32_t shift, int32_t fine) {
     int64_t product = (int64_t)acc * multiplier[0];
     if (fine) product += ((int64_t)acc * (uint32_t)multiplier[1]) >> 32;
-    if (shift < -1) { /* the lower word cannot carry into the result */
-        int32_t right = -1 - shift;
-        return ((int32_t)(product >> 32) + (1 << (right - 1))) >> right;
-    }
-    int64_t value = (product + ((int64_t)1 << (30 - shift))) >> (31 - shift);
-    return value < INT32_MIN / 2 ? INT32_MIN / 2 : value > INT32_MAX / 2 ? INT32_MAX / 2 : (int32_t)value;
+    return (int32_t)((product + ((int64_t)1 << (30 - shift))) >> (31 - shift));
 }
 
 #endif

@@ -19,17 +19,6 @@
 
 #define EW_RING_SPARE 8
 
-/* Windows of one output row, dilation_w pixels from one to the next. */
-typedef struct {
-    const int8_t *window; /* the first one, in the plane of the first group */
-    int32_t apart;        /* bytes from there to the next group */
-    int32_t step;         /* bytes from one window to the next */
-    int32_t count;
-    int8_t *out;          /* of the first window */
-    int32_t out_step;
-    void *scratch;
-} ew_windows_t;
-
 /* Pixels of a row, and where they go: for each group a cell. */
 typedef struct {
     const int8_t *from; /* NULL for pixels of the padding */
@@ -40,11 +29,22 @@ typedef struct {
     int32_t count;
 } ew_pixels_t;
 
+/* Windows of one output row, dilation_w pixels from one to the next. */
+typedef struct {
+    const int8_t *window; /* the first one, in the plane of the first group */
+    int32_t apart;        /* bytes from there to the next group */
+    int32_t step;         /* bytes from one window to the next */
+    int32_t count;
+    int8_t *out; /* of the first window */
+    int32_t out_step;
+    void *scratch;
+} ew_windows_t;
+
 /* What is particular to a kind of convolution. */
 typedef struct {
-    int32_t groups, cell; /* cell in bytes */
     void (*put)(const ew_conv_t *p, const ew_pixels_t *x);
     void (*compute)(const ew_conv_t *p, const ew_windows_t *w);
+    int32_t channel; /* bytes of a cell, where every channel is a group of its own; else 0 */
 } ew_ring_t;
 
 /* `load`, `row` and the whole of ew_conv.h. */

@@ -2,39 +2,38 @@
 
 #if defined(EW_PORTABLE)
 
-static void store(const ew_block_t *b, int32_t o, uint32_t sum, int8_t *out) {
-    int32_t value = ew_requantize((int32_t)(sum + (uint32_t)b->bias[o]), b->multiplier[o], b->shift[o]);
-    out[o] = (int8_t)ew_clamp(ew_add32(value, b->out_zero), b->act_min, b->act_max);
+static void store(const ew_conv_t *p, int32_t o, uint32_t sum, int8_t *out) {
+    int32_t value = ew_requantize((int32_t)(sum + (uint32_t)p->bias[o]), p->multiplier[o], p->shift[o]);
+    out[o] = (int8_t)ew_clamp(ew_add32(value, p->out_zero), p->act_min, p->act_max);
 }
 
-/* Two windows, `step` bytes apart, or the same one twice. */
-static void two(const ew_block_t *b, const int8_t *in, int32_t step, int8_t *out, int32_t out_step) {
-    const int8_t *w = b->weights;
-    for (int32_t o = 0; o < b->channels; o += 2) {
-        int32_t odd = o + 1 == b->channels;
-        const int8_t *x = in, *y = in + step, *end = in + b->depth, *w1 = odd ? w : w + b->depth;
+/* Channels o to end - 1 of two windows, one behind the other; they may be the same, and so may be their outputs. */
+static void two(const ew_conv_t *p, const int8_t *in, int32_t depth, int32_t o, int32_t end, int8_t *out, int32_t out_step) {
+    for (; o < end; o += 2) {
+        int32_t odd = o + 1 == end;
+        const int8_t *w = p->weights + o * depth, *w1 = odd ? w : w + depth, *x = in, *y = in + depth;
         uint32_t s00 = 0, s01 = 0, s10 = 0, s11 = 0;
-        while (x < end) {
-            int32_t p = *x++, q = *y++, u = *w++, v = *w1++;
-            s00 += (uint32_t)(p * u), s01 += (uint32_t)(p * v);
-            s10 += (uint32_t)(q * u), s11 += (uint32_t)(q * v);
+        while (x < in + depth) {
+            int32_t a = *x++, b = *y++, c = *w++, d = *w1++;
+            s00 += (uint32_t)(a * c), s01 += (uint32_t)(a * d);
+            s10 += (uint32_t)(b * c), s11 += (uint32_t)(b * d);
         }
-        store(b, o, s00, out);
-        store(b, o, s10, out + out_step);
-        if (!odd) store(b, o + 1, s01, out), store(b, o + 1, s11, out + out_step);
-        w = w1;
+        store(p, o, s00, out);
+        store(p, o, s10, out + out_step);
+        if (!odd) store(p, o + 1, s01, out), store(p, o + 1, s11, out + out_step);
     }
 }
 
-void ew_block(const ew_block_t *b, const int8_t *in, int32_t step, int32_t count, int8_t *out, void *scratch) {
-    for (; count > 0; count -= 2, in += 2 * step, out += 2 * b->out_step) {
-        int32_t apart = count > 1 ? step : 0, out_step = count > 1 ? b->out_step : 0;
-        if (b->overlap) {
-            memcpy(scratch, in, (size_t)b->depth);
-            memcpy((int8_t *)scratch + b->depth, in + apart, (size_t)b->depth);
-            two(b, scratch, b->depth, out, out_step);
-        } else {
-            two(b, in, apart, out, out_step);
+void ew_block(const ew_conv_t *p, const ew_windows_t *w) {
+    int32_t channels = p->out_c / p->groups, depth = p->in_c / p->groups * p->kernel_h * p->kernel_w;
+    for (int32_t g = 0; g < p->groups; g++) {
+        const int8_t *in = w->window + g * w->apart;
+        int8_t *out = w->out, *copy = w->scratch;
+        for (int32_t n = w->count; n > 0; n -= 2, in += 2 * w->step, out += 2 * w->out_step) {
+            int32_t both = n > 1;
+            memcpy(copy, in, (size_t)depth);
+            memcpy(copy + depth, in + both * w->step, (size_t)depth);
+            two(p, copy, depth, g * channels, (g + 1) * channels, out, both * w->out_step);
         }
     }
 }

@@ -206,7 +206,47 @@ __attribute__((naked)) static void ew_block_four(const four_t *f __attribute__((
         "b 9b\n");
 }
 
+/* Values of four windows from `in` up to `end`, a multiple of four, as columns. Returns the end of the columns. */
+__attribute__((naked)) static uint32_t *widen_fours(const int8_t *in __attribute__((unused)),
+                                                    int32_t step __attribute__((unused)),
+                                                    const int8_t *end __attribute__((unused)),
+                                                    uint32_t *to __attribute__((unused))) {
+    __asm volatile(
+        ".syntax unified\n"
+        "push {r4-r11, lr}\n"
+        "add r8, r0, r1\n"
+        "add r9, r8, r1\n"
+        "add r10, r9, r1\n"
+        "1:\n"
+        "ldr r1, [r0], #4\n"
+        "ldr r11, [r8], #4\n"
+        "ldr r12, [r9], #4\n"
+        "ldr lr, [r10], #4\n"
+        "sxtb16 r4, r1\n"
+        "sxtb16 r5, r11\n"
+        "sxtb16 r6, r12\n"
+        "sxtb16 r7, lr\n"
+        "stm r3!, {r4-r7}\n"
+        "sxtb16 r4, r1, ror #8\n"
+        "sxtb16 r5, r11, ror #8\n"
+        "sxtb16 r6, r12, ror #8\n"
+        "sxtb16 r7, lr, ror #8\n"
+        "stm r3!, {r4-r7}\n"
+        "cmp r0, r2\n"
+        "bne 1b\n"
+        "mov r0, r3\n"
+        "pop {r4-r11, pc}\n");
+}
+
 #else
+
+static uint32_t *widen_fours(const int8_t *in, int32_t step, const int8_t *end, uint32_t *to) {
+    for (; in < end; in += 4, to += 4) {
+        for (int32_t i = 0; i < 4; i++) *to++ = ew_even_bytes(ew_word(in + i * step));
+        for (int32_t i = 0; i < 4; i++) to[i] = ew_odd_bytes(ew_word(in + i * step));
+    }
+    return to;
+}
 
 static void ew_block_four(const four_t *given) {
     four_t f = *given;
@@ -234,54 +274,62 @@ static void edge(const int8_t *in, int32_t step, int32_t both, uint32_t *to) {
 
 /* Four windows as columns of pairs, in the order of the weights. Returns the end. */
 static uint32_t *widen(const int8_t *in, int32_t step, int32_t depth, uint32_t *to) {
-    if (depth & 1) edge(in++, step, 0, to), to += 4;
-    const int8_t *a = in, *b = a + step, *c = b + step, *d = c + step;
-    for (const int8_t *end = a + (depth & ~3); a < end; a += 4, b += 4, c += 4, d += 4, to += 8) {
-        uint32_t p = ew_word(a), q = ew_word(b), r = ew_word(c), s = ew_word(d);
-        to[0] = ew_even_bytes(p), to[1] = ew_even_bytes(q), to[2] = ew_even_bytes(r), to[3] = ew_even_bytes(s);
-        to[4] = ew_odd_bytes(p), to[5] = ew_odd_bytes(q), to[6] = ew_odd_bytes(r), to[7] = ew_odd_bytes(s);
-    }
-    if (depth & 2) edge(a, step, 1, to), to += 4;
+    int32_t odd = depth & 1, fours = depth & ~3;
+    if (odd) edge(in, step, 0, to), to += 4;
+    if (fours) to = widen_fours(in + odd, step, in + odd + fours, to);
+    if (depth & 2) edge(in + odd + fours, step, 1, to), to += 4;
     return to;
 }
 
-static int8_t finish(const ew_block_t *b, int32_t o, int32_t sum) {
-    return (int8_t)ew_dsp_finish(sum, b->bias + 2 * o, b->shift[o], 2 * b->out_zero + 1);
+/* What the windows of one group have in common. */
+typedef struct {
+    four_t f;
+    int32_t depth, channels;
+} group_t;
+
+static int8_t finish(const group_t *g, int32_t o, int32_t sum) {
+    return (int8_t)ew_dsp_finish(sum, g->f.bias + 2 * o, g->f.shift[o], g->f.zero);
 }
 
 /* Channels from `o` on, of one window. */
-static void one(const ew_block_t *b, const int8_t *in, int8_t *out, int32_t o) {
-    while (o < b->channels) {
+static void one(const group_t *g, const int8_t *in, int8_t *out, int32_t o) {
+    while (o < g->channels) {
         int32_t sums[4];
-        int32_t now = ew_dot(in, b->weights + o * b->depth, b->depth, b->channels - o, b->wide, sums);
-        for (int32_t i = 0; i < now; i++, o++) out[o] = finish(b, o, sums[i]);
+        int32_t now = ew_dot(in, g->f.weights + o * g->depth, g->depth, g->channels - o, g->f.wide, sums);
+        for (int32_t i = 0; i < now; i++, o++) out[o] = finish(g, o, sums[i]);
     }
 }
 
-static void four(const ew_block_t *b, const int8_t *in, int32_t step, int8_t *out, uint32_t *columns) {
-    int32_t odd[4], last = b->channels & ~1;
-    four_t f = {columns, b->weights, b->bias, b->shift, out, b->out_step, last / 2, 2 * b->out_zero + 1, NULL, 0, 0, b->wide};
-    f.end = widen(in, step, b->depth, columns);
-    f.skip = -(b->depth / 2) & 7;
-    f.odd = b->depth & 1;
-    for (int32_t i = 0; i < 4 && last < b->channels; i++) {
-        ew_dot(in + i * step, b->weights + last * b->depth, b->depth, 1, b->wide, odd + i);
-    }
-    if (last > 0) ew_block_four(&f);
-    for (int32_t i = 0; i < 4 && last < b->channels; i++) out[i * b->out_step + last] = finish(b, last, odd[i]);
+static void four(group_t *g, const int8_t *in, int32_t step, int8_t *out, uint32_t *columns) {
+    int32_t last = g->channels - 1, odd = g->channels & 1, sums[4];
+    g->f.out = out;
+    g->f.end = widen(in, step, g->depth, columns);
+    for (int32_t i = 0; i < 4 && odd; i++) ew_dot(in + i * step, g->f.weights + last * g->depth, g->depth, 1, 0, sums + i);
+    if (g->f.pairs > 0) ew_block_four(&g->f);
+    for (int32_t i = 0; i < 4 && odd; i++) out[i * g->f.out_step + last] = finish(g, last, sums[i]);
 }
 
-void ew_block(const ew_block_t *b, const int8_t *in, int32_t step, int32_t count, int8_t *out, void *scratch) {
-    int32_t narrow = b->depth < 2 || (b->wide && b->depth & 1);
-    for (int32_t now; count > 0; count -= now, in += now * step, out += now * b->out_step) {
-        now = count >= EW_BLOCK && !narrow ? EW_BLOCK : 1;
-        if (now == EW_BLOCK) {
-            four(b, in, step, out, scratch);
-        } else {
-            if (b->overlap) memcpy(scratch, in, (size_t)b->depth);
-            one(b, b->overlap ? scratch : in, out, 0);
+void ew_block(const ew_conv_t *p, const ew_windows_t *w) {
+    int32_t channels = p->out_c / p->groups, depth = p->in_c / p->groups * p->kernel_h * p->kernel_w;
+    int32_t block = depth < 2 || (p->wide && depth & 1) ? INT32_MAX : EW_BLOCK;
+    group_t g = {{w->scratch, p->weights, p->bias, p->shift, NULL, w->out_step, channels / 2, 2 * p->out_zero + 1, NULL,
+                  -(depth / 2) & 7, depth & 1, p->wide}, depth, channels};
+    const int8_t *group = w->window;
+    int8_t *group_out = w->out;
+    for (int32_t n = 0; n < p->groups; n++, group += w->apart, group_out += channels) {
+        const int8_t *in = group;
+        int8_t *out = group_out;
+        for (int32_t left = w->count, now; left > 0; left -= now, in += now * w->step, out += now * w->out_step) {
+            now = left >= block ? EW_BLOCK : 1;
+            if (now == EW_BLOCK) {
+                four(&g, in, w->step, out, w->scratch);
+            } else {
+                memcpy(w->scratch, in, (size_t)depth);
+                one(&g, w->scratch, out, 0);
+            }
+            for (int32_t i = 0; i < now; i++) ew_limit(out + i * w->out_step, channels, p->act_min, p->act_max);
         }
-        for (int32_t i = 0; i < now; i++) ew_limit(out + i * b->out_step, b->channels, b->act_min, b->act_max);
+        g.f.weights += depth * channels, g.f.bias += 2 * channels, g.f.shift += channels;
     }
 }
 

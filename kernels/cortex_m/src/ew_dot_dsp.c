@@ -60,50 +60,41 @@ static void dot(const int8_t *x, const int8_t *w, const int8_t *w1, int32_t grou
 
 #endif
 
-/* The second weight of two bytes. */
-static inline int32_t second_of(const int8_t *w, int32_t wide) { return w[1] + (!wide && w[0] < 0); }
+/* One value times the weights of a pair of channels. */
+static void value(int32_t x, const int8_t *w, int32_t wide, int32_t *sums) {
+    sums[0] = ew_add32(sums[0], x * w[0]);
+    sums[1] = ew_add32(sums[1], x * (w[1] + (!wide && w[0] < 0)));
+}
 
-/* Four channels of one window; an even depth, weights aligned to 4 and not wide. The difference of the sums must not reach
- * 2^31: 508 values at a time. */
-static void quad(const int8_t *x, const int8_t *w, int32_t depth, int32_t *sums) {
-    const int8_t *w1 = w + 2 * depth;
-    memset(sums, 0, 4 * sizeof *sums);
-    for (int32_t groups = depth / 4, now; groups > 0; groups -= now, x += 4 * now, w += 8 * now, w1 += 8 * now) {
+/* Two pairs of channels, for weights aligned to 4 and not wide. The difference of the sums must not reach 2^31: 508 values
+ * at a time. */
+static void four(const int8_t *x, const int8_t *w, int32_t next, int32_t groups, int32_t *sums) {
+    for (int32_t now; groups > 0; groups -= now, x += 4 * now, w += 8 * now) {
         int32_t part[4];
         now = ew_min(groups, 127);
-        dot(x, w, w1, now, part);
+        dot(x, w, w + next, now, part);
         for (int32_t i = 0; i < 4; i += 2) {
             sums[i] = ew_add32(sums[i], part[i]);
             sums[i + 1] = ew_add32(sums[i + 1], (int32_t)((uint32_t)part[i + 1] - (uint32_t)part[i]) >> 8);
         }
     }
-    for (int32_t i = 0; i < 4 && (depth & 2); i += 2) {
-        const int8_t *at = i < 2 ? w : w1;
-        sums[i] = ew_add32(sums[i], x[0] * at[0] + x[1] * at[2]);
-        sums[i + 1] = ew_add32(sums[i + 1], x[0] * second_of(at, 0) + x[1] * second_of(at + 2, 0));
-    }
 }
 
-/* Two channels of one window, whatever the weights. */
-static void pair(const int8_t *x, const int8_t *w, int32_t depth, int32_t wide, int32_t *sums) {
-    int32_t first = 0, second = 0;
-    if (depth & 1) first = *x * w[0], second = *x++ * second_of(w, wide), w += 2;
-    for (const int8_t *end = x + (depth & ~3); x < end; x += 4, w += 8) {
+/* One pair, whatever the weights. */
+static void two(const int8_t *x, const int8_t *w, int32_t groups, int32_t wide, int32_t *sums) {
+    int32_t first = sums[0], second = sums[1];
+    for (; groups > 0; groups--, x += 4, w += 8) {
         uint32_t values = ew_word(x), low = ew_even_bytes(values), high = ew_odd_bytes(values);
         uint32_t w0 = ew_word(w), w1 = ew_word(w + 4), a0 = ew_even_bytes(w0), a1 = ew_even_bytes(w1);
         first = ew_smlad(high, a1, ew_smlad(low, a0, first));
         if (!wide) w0 = ew_ssub16(w0, a0), w1 = ew_ssub16(w1, a1);
         second = ew_smlad(high, ew_odd_bytes(w1), ew_smlad(low, ew_odd_bytes(w0), second));
     }
-    if (depth & 2) {
-        first = ew_add32(first, x[0] * w[0] + x[1] * w[2]);
-        second = ew_add32(second, x[0] * second_of(w, wide) + x[1] * second_of(w + 2, wide));
-    }
     sums[0] = first, sums[1] = second;
 }
 
-/* The last, odd channel of one window. */
-static int32_t last(const int8_t *x, const int8_t *w, int32_t depth) {
+/* The last, odd channel. */
+static int32_t single(const int8_t *x, const int8_t *w, int32_t depth) {
     int32_t sum = 0;
     for (; depth >= 4; depth -= 4, x += 4, w += 4) {
         uint32_t values = ew_word(x), weights = ew_word(w);
@@ -114,17 +105,27 @@ static int32_t last(const int8_t *x, const int8_t *w, int32_t depth) {
     return sum;
 }
 
-int32_t ew_dot(const int8_t *x, const int8_t *weights, int32_t depth, int32_t channels, int32_t wide, int32_t *sums) {
-    if (channels >= 4 && depth % 2 == 0 && (uintptr_t)weights % 4 == 0 && !wide) {
-        quad(x, weights, depth, sums);
-        return 4;
+int32_t ew_dot(const int8_t *x, const int8_t *w, int32_t depth, int32_t channels, int32_t wide, int32_t *sums) {
+    int32_t fast = channels >= 4 && depth % 2 == 0 && (uintptr_t)w % 4 == 0 && !wide, groups = depth / 4;
+    sums[0] = 0;
+    if (channels == 1) {
+        sums[0] = single(x, w, depth);
+        return 1;
     }
-    if (channels >= 2) {
-        pair(x, weights, depth, wide, sums);
-        return 2;
+    sums[1] = 0;
+    if (fast) sums[2] = 0, sums[3] = 0;
+    if (depth & 1) value(*x++, w, wide, sums), w += 2;
+    if (fast) {
+        four(x, w, 2 * depth, groups, sums);
+    } else {
+        two(x, w, groups, wide, sums);
     }
-    sums[0] = last(x, weights, depth);
-    return 1;
+    x += 4 * groups, w += 8 * groups;
+    for (int32_t i = 0; i < (depth & 2); i++, w += 2) {
+        value(x[i], w, wide, sums);
+        if (fast) value(x[i], w + 2 * depth, wide, sums + 2);
+    }
+    return fast ? 4 : 2;
 }
 
 #endif

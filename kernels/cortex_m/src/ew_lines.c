@@ -9,18 +9,17 @@ void ew_scatter(const ew_conv_t *p, const ew_pixels_t *x) {
     }
 }
 
-void ew_lines(const ew_lines_t *l) {
-    const int8_t *w = l->weights, *plane = l->window;
-    for (int32_t o = 0, of = 0; o < l->channels; o++, w += l->taps) {
-        const int8_t *window = plane;
-        int8_t *out = l->out + o;
-        for (int32_t n = 0; n < l->count; n++, window += l->step, out += l->out_step) {
-            uint32_t sum = (uint32_t)l->bias[o];
-            for (int32_t i = 0; i < l->taps; i++) sum += (uint32_t)(w[i] * window[i]);
-            int32_t value = ew_requantize((int32_t)sum, l->multiplier[o], l->shift[o]);
-            *out = (int8_t)ew_clamp(ew_add32(value, l->out_zero), -128, 127);
+void ew_lines(const ew_conv_t *p, const ew_windows_t *w) {
+    int32_t taps = p->kernel_h * p->kernel_w, per = p->out_c / p->in_c;
+    for (int32_t o = 0; o < p->out_c; o++) {
+        const int8_t *window = w->window + o / per * w->apart, *weights = p->weights + o * taps;
+        int8_t *out = w->out + o;
+        for (int32_t n = 0; n < w->count; n++, window += w->step, out += w->out_step) {
+            uint32_t sum = (uint32_t)p->bias[o];
+            for (int32_t i = 0; i < taps; i++) sum += (uint32_t)(weights[i] * window[i]);
+            int32_t value = ew_requantize((int32_t)sum, p->multiplier[o], p->shift[o]);
+            *out = (int8_t)ew_clamp(ew_add32(value, p->out_zero), p->act_min, p->act_max);
         }
-        if (++of == l->per) of = 0, plane += l->apart;
     }
 }
 

@@ -1,22 +1,25 @@
 #include "ew_dsp.h"
+#include "ew_limit.h"
 #include "ew_lines.h"
 
 #if defined(EW_DSP)
 
 void ew_scatter(const ew_conv_t *p, const ew_pixels_t *x) {
-    int32_t apart = x->apart / 2;
-    for (int32_t n = 0; n < x->count; n++) {
+    uint32_t fill = (uint8_t)p->in_zero * 0x01010101u;
+    const int8_t *pixel = x->from ? x->from : (const int8_t *)&fill;
+    int32_t apart = x->apart / 2, four = x->from ? 4 : 0, one = x->from ? 1 : 0;
+    for (int32_t n = 0; n < x->count; n++, pixel += x->from_step) {
         int16_t *to = (int16_t *)(x->to + n * x->to_step);
-        const int8_t *from = x->from ? x->from + n * x->from_step : NULL;
+        const int8_t *from = pixel;
         int32_t c = p->in_c;
-        for (; from && c >= 4; c -= 4, from += 4, to += 4 * apart) {
+        for (; c >= 4; c -= 4, from += four, to += 4 * apart) {
             uint32_t word = ew_word(from);
             to[0] = (int8_t)word;
             to[apart] = (int8_t)(word >> 8);
             to[2 * apart] = (int8_t)(word >> 16);
             to[3 * apart] = (int8_t)(word >> 24);
         }
-        for (; c > 0; c--, to += apart) *to = from ? *from++ : p->in_zero;
+        for (; c > 0; c--, to += apart, from += one) *to = *from;
     }
 }
 
@@ -152,48 +155,44 @@ static void nine(run_t *run) {
 #endif
 
 /* One channel with any number of taps: its weights are widened to `pairs` first. */
-static void any(const ew_lines_t *l, const run_t *run) {
-    const int8_t *w = run->weights;
-    uint32_t *pairs = l->pairs, *end = pairs;
-    for (int32_t i = l->taps; i >= 4; i -= 4, w += 4) {
-        uint32_t word = ew_word(w);
+static void any(const run_t *run, const ew_windows_t *w, int32_t taps) {
+    const int8_t *weight = run->weights;
+    uint32_t *pairs = w->scratch, *end = pairs;
+    for (int32_t i = taps; i >= 4; i -= 4, weight += 4) {
+        uint32_t word = ew_word(weight);
         *end++ = ew_even_bytes(word), *end++ = ew_odd_bytes(word);
     }
-    if (l->taps & 2) *end++ = ew_pair(w[0], w[1]), w += 2;
-    const int16_t *x = run->window;
+    if (taps & 2) *end++ = ew_pair(weight[0], weight[1]), weight += 2;
+    const int8_t *window = (const int8_t *)run->window;
     int8_t *out = run->out;
-    for (int32_t n = l->count; n > 0; n--, x += l->step, out += l->out_step) {
-        const int16_t *value = x;
+    for (int32_t n = w->count; n > 0; n--, window += w->step, out += w->out_step) {
+        const int16_t *value = (const int16_t *)window;
         int32_t sum = 0;
         for (const uint32_t *pair = pairs; pair < end; pair++, value += 2) sum = ew_smlad(ew_word(value), *pair, sum);
-        if (l->taps & 1) sum = ew_add32(sum, *value * *w);
+        if (taps & 1) sum = ew_add32(sum, *value * *weight);
         *out = (int8_t)ew_dsp_finish(sum, run->bias, *run->shift, run->zero);
     }
 }
 
-/* `channels` of them, from `run` on. */
-static void channels(const ew_lines_t *l, run_t *run, int32_t count) {
-    run->channels = count;
-    while (run->channels > 0) {
-        if (run->entry >= 0) nine(run);
-        if (run->channels > 0) {
-            any(l, run);
-            run->window += run->apart / 2, run->weights += l->taps, run->bias += 2, run->shift++, run->out++;
-            run->channels--;
+void ew_lines(const ew_conv_t *p, const ew_windows_t *w) {
+    int32_t taps = p->kernel_h * p->kernel_w, per = p->out_c / p->in_c, step = w->step;
+    int32_t fast = taps == 9 && (step == 6 || step == 12), channels = p->out_c;
+    run_t run = {(const int16_t *)w->window, p->weights, p->bias, p->shift, w->out, per == 1 ? w->apart : 0, 0,
+                 2 * p->out_zero + 1, w->out_step, w->count * step, (step == 12 ? 2 : 0) + (w->count & 1)};
+    for (; channels > 0; channels -= run.channels) {
+        run.channels = per == 1 ? channels : per;
+        while (run.channels > 0) {
+            if (fast) nine(&run);
+            if (run.channels > 0) {
+                any(&run, w, taps);
+                run.window += run.apart / 2, run.weights += taps, run.bias += 2, run.shift++, run.out++;
+                run.channels--;
+            }
         }
+        run.channels = per == 1 ? channels : per;
+        if (per > 1) run.window += w->apart / 2;
     }
-}
-
-void ew_lines(const ew_lines_t *l) {
-    int32_t step = l->step * (int32_t)sizeof(ew_value_t), fast = l->taps == 9 && (step == 6 || step == 12);
-    run_t run = {l->window, l->weights, l->bias, l->shift, l->out, l->apart * 2, 0, 2 * l->out_zero + 1, l->out_step,
-                 l->count * step, fast ? (step / 6 - 1) * 2 + (l->count & 1) : -1};
-    if (l->per == 1) {
-        channels(l, &run, l->channels);
-    } else {
-        run.apart = 0;
-        for (int32_t o = 0; o < l->channels; o += l->per, run.window += l->apart) channels(l, &run, l->per);
-    }
+    for (int32_t n = 0; n < w->count; n++) ew_limit(w->out + n * w->out_step, p->out_c, p->act_min, p->act_max);
 }
 
 #endif

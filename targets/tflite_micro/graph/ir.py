@@ -42,8 +42,8 @@ class Tensor:
         index: key of this tensor in its graph.
         name: as written in the file.
         shape: all dimensions fixed and at least 1.
-        dtype: numpy name.
-        quantization: None for tensors without a scale.
+        dtype: numpy name; schema names for what numpy lacks (``int4``), ``sparse int8`` for sparse constants.
+        quantization: None for tensors without a scale, and for float ones.
         data: the values of a constant or the first value of a variable, in ``shape`` and ``dtype``; None for others.
         variable: keeps its value from one inference to the next.
     """
@@ -63,8 +63,10 @@ class Tensor:
 
     @property
     def bytes(self) -> int:
-        """Size in memory."""
-        return self.elements * ITEM_BYTES[self.dtype]
+        """Size in memory; as stored for types of other sizes (int4, sparse), whose constants are held as raw bytes."""
+        if self.dtype in ITEM_BYTES:
+            return self.elements * ITEM_BYTES[self.dtype]
+        return 0 if self.data is None else self.data.nbytes
 
     @property
     def constant(self) -> bool:
@@ -90,11 +92,13 @@ class Op:
 
     Attributes:
         index: key of this operator in its graph, and its place in the order of the file.
-        kind: builtin name of the schema (``CONV_2D``), or the custom code.
+        kind: builtin name of the schema (``CONV_2D``), ``custom NAME`` for a custom operator, and ``COPY`` and ``TABLE``,
+            which passes of our own make.
         inputs: tensor keys; -1 marks an input that is left out.
         outputs: tensor keys.
         options: of the schema's options table, in snake case, enumerations as lower-case names
-            (``{"padding": "same", "stride_h": 1, "fused_activation_function": "relu"}``).
+            (``{"padding": "same", "stride_h": 1, "fused_activation_function": "relu"}``); padding that a pass has
+            fused is ``"explicit"``, with ``pad`` as (top, bottom, left, right); ``intermediates`` are tensor keys.
     """
 
     index: int

@@ -12,6 +12,7 @@ from targets.tflite_micro.graph.fold import fold
 from targets.tflite_micro.graph.fuse import fuse_activations, fuse_paddings
 from targets.tflite_micro.graph.identity import as_reshapes, drop_identities, drop_round_trips
 from targets.tflite_micro.graph.ir import ITEM_BYTES, Graph, Tensor
+from targets.tflite_micro.graph.islands import bridge_islands
 from targets.tflite_micro.graph.rewrite import fixed, live, readers, renamed, writers
 from targets.tflite_micro.graph.verify import Malformed
 
@@ -126,6 +127,6 @@ def _quantized(tensor: Tensor) -> object:
 
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    fold, strip_inputs, strip_outputs, drop_round_trips, as_reshapes, drop_identities, live,
+    fold, strip_inputs, strip_outputs, drop_round_trips, bridge_islands, as_reshapes, drop_identities, live,
     fuse_activations, fuse_paddings, share_constants, live,
 )  # fmt: skip

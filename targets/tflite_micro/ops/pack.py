@@ -13,9 +13,8 @@ from targets.tflite_micro.ops.requant import reach
 
 #: C files of the kernels for Armv8.1-M's vector extension.
 MVE_SOURCES = pack_mve.SOURCES
-#: EW_RING_SPARE of ew_ring.h, and EW_BLOCK of ew_block.h.
-_SPARE = 8
-_BLOCK = {"portable": 2, "dsp": 4}
+#: EW_RING_SPARE of ew_ring.h, and EW_BLOCK of ew_block.h for DSP.
+_SPARE, _BLOCK = 8, 4
 
 
 def conv(weights: Array, groups: int, variant: Variant) -> Array:
@@ -94,7 +93,7 @@ def conv_scratch(params: Mapping[str, int], variant: Variant) -> int:
     if variant == "mve":
         return pack_mve.conv_scratch(params)
     cell = params["in_c"] // params["groups"]
-    products = _products(cell * params["kernel_h"] * params["kernel_w"], params["out_w"], variant, overlap=False)
+    products = _products(cell * params["kernel_h"] * params["kernel_w"], params["out_w"], variant)
     return _up(_ring(params, params["groups"], cell), 16) + products
 
 
@@ -114,7 +113,7 @@ def pointwise_scratch(params: Mapping[str, int], variant: Variant) -> int:
         return pack_mve.pointwise_scratch(params)
     whole = params["stride_h"] == params["stride_w"] == 1
     count = params["out_w"] * (params["out_h"] if whole else 1)
-    return _products(params["in_c"], count, variant, overlap=True)
+    return _products(params["in_c"], count, variant)
 
 
 def dense_scratch(params: Mapping[str, int], variant: Variant) -> int:
@@ -122,12 +121,11 @@ def dense_scratch(params: Mapping[str, int], variant: Variant) -> int:
     return pack_mve.dense_scratch(params) if variant == "mve" else 0
 
 
-def _products(depth: int, count: int, variant: Variant, overlap: bool) -> int:
+def _products(depth: int, count: int, variant: Variant) -> int:
     """Bytes of scratch of ``ew_block`` for up to ``count`` windows."""
-    block = _BLOCK[variant]
-    if variant == "dsp" and count >= block:
-        return 2 * block * (depth + 1)
-    return (block if variant == "portable" else 1) * depth if overlap else 0
+    if variant == "portable":
+        return 2 * depth
+    return 8 * (depth + 1) if count >= _BLOCK else depth
 
 
 def _ring(params: Mapping[str, int], groups: int, cell: int) -> int:

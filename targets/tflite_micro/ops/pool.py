@@ -45,9 +45,15 @@ def _axes(op: Op, source: Tensor, target: Tensor) -> list[Axis]:
     for place, name, letter in ((1, "height", "h"), (2, "width", "w")):
         size, out = source.shape[place], target.shape[place]
         window, stride = int(option(op, f"filter_{name}")), int(option(op, f"stride_{letter}"))
-        pad = same_padding(size, window, stride, 1, out) if option(op, "padding") == "same" else 0
+        pad = same_padding(size, window, stride, 1, out) if option(op, "padding") == "same" else _pads(op)[2 * (place - 1)]
         axes.append(Axis(size, out, window, stride, pad))
     return axes
+
+
+def _pads(op: Op) -> tuple[int, int, int, int]:
+    """Rows and columns that a PAD before the pool has added: top, bottom, left, right."""
+    top, bottom, left, right = option(op, "pad", (0, 0, 0, 0)) if option(op, "padding") == "explicit" else (0, 0, 0, 0)
+    return int(top), int(bottom), int(left), int(right)
 
 
 def images(op: Op, graph: Graph) -> str:
@@ -64,9 +70,10 @@ def sane_window(op: Op, graph: Graph) -> str:
     window_h, window_w, stride_h, stride_w = values = [int(option(op, name, 0)) for name in names]
     if min(values) < 1 or max(values) >= 1 << 15:
         return f"a window of {window_h} x {window_w} with strides {stride_h} and {stride_w}"
-    padding = str(option(op, "padding", "valid"))
-    height = out_size(source.shape[1], window_h, stride_h, 1, padding)
-    width = out_size(source.shape[2], window_w, stride_w, 1, padding)
+    top, bottom, left, right = _pads(op)
+    padding = "same" if option(op, "padding") == "same" else "valid"
+    height = out_size(source.shape[1] + top + bottom, window_h, stride_h, 1, padding)
+    width = out_size(source.shape[2] + left + right, window_w, stride_w, 1, padding)
     wanted = (source.shape[0], height, width, source.shape[3])
     return "" if target.shape == wanted else f"an output of {target.shape} instead of {wanted}"
 

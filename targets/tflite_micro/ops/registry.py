@@ -15,7 +15,7 @@ from targets.tflite_micro.graph.ir import Graph, Op
 #: Modules of this package that export ``RULES``.
 FAMILIES = (
     "conv", "depthwise", "dense", "transpose_conv", "lstm", "svdf",
-    "copy", "add", "mul", "minmax", "activations", "softmax", "quantize",
+    "copy", "table", "add", "mul", "minmax", "activations", "softmax", "quantize",
     "pool", "mean", "pad", "concat", "slices", "transpose", "resize", "shape_only",
 )  # fmt: skip
 

@@ -179,3 +179,14 @@ def test_text_has_enough_contrast(scheme):
         low, high = sorted((luminance(colours[text]), luminance(colours[ground])))
         ratio = (high + 0.05) / (low + 0.05)
         assert ratio >= 4.5, f"{text} on {ground} has a contrast of {ratio:.2f} in the {scheme} scheme"
+
+
+def test_a_memory_plan_is_shown_as_a_picture_that_cannot_run_anything(build):
+    folder = next(path for path in sorted(build.iterdir()) if path.is_dir())
+    assert 'class="plan"' not in render_report(build)
+    picture = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    (folder / "memory.svg").write_text(picture)
+    page = render_report(build)
+    (found,) = re.findall(r'<img class="plan" alt="[^"]+" src="data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)">', page)
+    assert base64.b64decode(found).decode() == picture, "as it is, and inside of an image, where scripts do not run"
+    assert "alert(1)" not in page
