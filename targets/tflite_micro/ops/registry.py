@@ -31,7 +31,7 @@ def obstacle(op: Op, graph: Graph) -> str:
     """What stops this operator: the first constraint that does not hold, in words, and what was seen; or ""."""
     rule = rules().get(op.kind)
     if rule is None:
-        return f"no kernel for it; allowed: {', '.join(sorted(rules()))}"
+        return f"no kernel for it; the guide lists the {len(rules())} operators that have one (docs/guide/cortex-m.md)"
     for constraint in rule.constraints:
         seen = constraint(op, graph)
         if seen:
