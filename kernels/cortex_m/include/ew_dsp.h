@@ -18,6 +18,13 @@ EW_INLINE uint32_t ew_pair(int32_t first, int32_t second) { return (uint32_t)(ui
 
 #if defined(__ARM_FEATURE_DSP)
 
+/* Of functions that are assembler alone: the compiler is not to conclude anything from their bodies. */
+#if defined(__clang__)
+#define EW_DSP_NAKED __attribute__((naked, noinline, used))
+#else
+#define EW_DSP_NAKED __attribute__((naked, noipa, used))
+#endif
+
 #define EW_DSP_2(name, result, text, A, B)                    \
     EW_INLINE result name(A a, B b) {                         \
         result to;                                            \

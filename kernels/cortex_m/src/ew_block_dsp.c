@@ -63,7 +63,7 @@ void ew_block_any(const int32_t *sums, const four_t *f) {
  * 64 end), 68 where the products start, 72 where they go on after an odd value, 76 eight sums.
  * Until the sums of the second channel are used, EQ says that they are the difference of both sums, NE that they are doubled.
  */
-__attribute__((naked)) static void ew_block_four(const four_t *f __attribute__((unused))) {
+EW_DSP_NAKED static void ew_block_four(const four_t *f __attribute__((unused))) {
     __asm volatile(
         ".syntax unified\n"
         "push {r4-r11, lr}\n"
@@ -207,7 +207,7 @@ __attribute__((naked)) static void ew_block_four(const four_t *f __attribute__((
 }
 
 /* Values of four windows from `in` up to `end`, a multiple of four, as columns. Returns the end of the columns. */
-__attribute__((naked)) static uint32_t *widen_fours(const int8_t *in __attribute__((unused)),
+EW_DSP_NAKED static uint32_t *widen_fours(const int8_t *in __attribute__((unused)),
                                                     int32_t step __attribute__((unused)),
                                                     const int8_t *end __attribute__((unused)),
                                                     uint32_t *to __attribute__((unused))) {

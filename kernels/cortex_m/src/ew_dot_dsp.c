@@ -7,7 +7,7 @@
 
 /* Two pairs of channels, `next` bytes apart, times `groups` times four values of one window: for each pair the sum of the
  * first channel, and 256 times the second plus the first. */
-__attribute__((naked)) static void dot(const int8_t *x __attribute__((unused)), const int8_t *w __attribute__((unused)),
+EW_DSP_NAKED static void dot(const int8_t *x __attribute__((unused)), const int8_t *w __attribute__((unused)),
                                        const int8_t *w1 __attribute__((unused)), int32_t groups __attribute__((unused)),
                                        int32_t *sums __attribute__((unused))) {
 #define EW_PAIR(w, first, both)             \

@@ -71,7 +71,7 @@ typedef struct {
 /* 3x3 taps, up to the first channel that is not quick. gcc 12 keeps a third of the operands on the stack.
  *
  * Frame: 0 run_t, 4 the end of the windows, 8 the entry. run_t: 20 apart, 24 channels, 28 zero, 32 out_step, 36 span, 40 entry. */
-__attribute__((naked)) static void nine(run_t *run __attribute__((unused))) {
+EW_DSP_NAKED static void nine(run_t *run __attribute__((unused))) {
     __asm volatile(
         ".syntax unified\n"
         "push {r4-r11, lr}\n"

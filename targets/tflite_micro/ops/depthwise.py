@@ -6,13 +6,17 @@ from targets.tflite_micro.calls import Call, Const, In, Out, Role, Rule, Scratch
 from targets.tflite_micro.graph.ir import Graph, Op
 from targets.tflite_micro.ops import pack
 from targets.tflite_micro.ops.common import int8_activations, known_activation
-from targets.tflite_micro.ops.conv import (
-    SOURCES, four_axes, geometry_of, head_start, image_members, matching_sizes, rows_of,
+from targets.tflite_micro.ops.geometry import (
+    four_axes,
+    geometry_of,
+    head_start,
+    image_members,
+    matching_sizes,
+    rows_of,
+    small_windows,
 )  # fmt: skip
 from targets.tflite_micro.ops.requant import fold_bias, real_multipliers, rounded_twice
-from targets.tflite_micro.ops.weights import (
-    bias_of, int8_weights, int32_bias, symmetric_weights, values_of, weights_of,
-)  # fmt: skip
+from targets.tflite_micro.ops.weights import bias_of, int8_weights, int32_bias, symmetric_weights, values_of, weights_of
 
 
 def whole_multiplier(op: Op, graph: Graph) -> str:
@@ -31,7 +35,7 @@ def lower(op: Op, graph: Graph, variant: Variant) -> Call:
     rows = pack.tap_rows(weights.data[0])
     bias = fold_bias(rows, values_of(bias_of(op, graph)), image.zero_point)
     reals = real_multipliers(image.scale, weights.quantization.scale, output.scale)
-    members = image_members(image, output, op, geometry, groups=1, wide=False)
+    members = image_members(op, graph, groups=1, wide=False)
     params = {
         "weights": Const(pack.depthwise(weights.data[0], variant), Role.WEIGHTS),
         **pack.constants(rows, bias, *rounded_twice(reals, output.shape[3]), variant),
@@ -40,7 +44,7 @@ def lower(op: Op, graph: Graph, variant: Variant) -> Call:
     return Call(
         "ew_depthwise", params, (In(image.index), Out(output.index), Scratch()),
         scratch=pack.depthwise_scratch(members, variant), overlap={image.index: head_start(image, output, geometry)},
-        rows=rows_of("ew_depthwise", image, output, geometry), sources=SOURCES[variant]["ew_depthwise"],
+        rows=rows_of("ew_depthwise", image, output, geometry), sources=pack.SOURCES[variant]["ew_depthwise"],
         macs=output.elements * rows.shape[1],
     )  # fmt: skip
 
@@ -50,7 +54,7 @@ RULES = (
         "DEPTHWISE_CONV_2D",
         (
             int8_activations, known_activation, four_axes, int8_weights, symmetric_weights, int32_bias,
-            whole_multiplier, matching_sizes,
+            whole_multiplier, small_windows, matching_sizes,
         ),
         lower,
     ),

@@ -11,8 +11,20 @@ from targets.tflite_micro.calls import Const, Role, Value, Variant
 from targets.tflite_micro.ops import pack_dsp, pack_mve
 from targets.tflite_micro.ops.requant import reach
 
-#: C files of the kernels for Armv8.1-M's vector extension.
-MVE_SOURCES = pack_mve.SOURCES
+#: C files per kernel and variant; the header of the first one declares the kernel.
+SOURCES: dict[Variant, dict[str, tuple[str, ...]]] = {
+    "portable": {
+        "ew_conv": ("ew_conv.c", "ew_ring.c", "ew_block.c"), "ew_pointwise": ("ew_pointwise.c", "ew_block.c"),
+        "ew_depthwise": ("ew_depthwise.c", "ew_ring.c", "ew_lines.c"), "ew_dense": ("ew_dense.c",),
+    },
+    "dsp": {
+        "ew_conv": ("ew_conv.c", "ew_ring.c", "ew_block_dsp.c", "ew_dot_dsp.c", "ew_finish_dsp.c"),
+        "ew_pointwise": ("ew_pointwise.c", "ew_block_dsp.c", "ew_dot_dsp.c", "ew_finish_dsp.c"),
+        "ew_depthwise": ("ew_depthwise.c", "ew_ring.c", "ew_lines_dsp.c", "ew_finish_dsp.c"),
+        "ew_dense": ("ew_dense.c", "ew_dense_dsp.c", "ew_dot_dsp.c"),
+    },
+    "mve": {f"ew_{name}": files for name, files in pack_mve.SOURCES.items()},
+}  # fmt: skip
 #: EW_RING_SPARE of ew_ring.h, and EW_BLOCK of ew_block.h for DSP.
 _SPARE, _BLOCK = 8, 4
 
@@ -69,9 +81,7 @@ def dense(weights: Array, variant: Variant) -> Array:
     return _pairs(weights, long=False) if variant == "dsp" else np.ascontiguousarray(weights).reshape(-1)
 
 
-def constants(
-    rows: Array, bias: Array, multiplier: Array, shift: Array, variant: Variant
-) -> dict[str, Value]:
+def constants(rows: Array, bias: Array, multiplier: Array, shift: Array, variant: Variant) -> dict[str, Value]:
     """The members ``bias``, ``multiplier`` and ``shift`` of ``ew_conv_t``.
 
     Args:

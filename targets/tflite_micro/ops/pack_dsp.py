@@ -1,4 +1,4 @@
-"""Weights and constants in the order of the DSP kernels: ``ew_block.h``, ``ew_lines.h`` and ``ew_dsp.h`` describe it."""
+"""Weights and constants in the order of the DSP kernels, which ew_block.h, ew_lines.h and ew_dsp.h describe."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pairs(rows: Array, wide: bool) -> Array:
 
 
 def _order(depth: int) -> list[int]:
-    """The order of the values of a pair: the first alone if depth is odd, then 0 2 1 3 of every four, then what is left."""
+    """The order of the values of a pair: the first alone if depth is odd, 0 2 1 3 of every four, what is left."""
     odd = depth % 2
     fours = [odd + 4 * group + place for group in range((depth - odd) // 4) for place in (0, 2, 1, 3)]
     return [*range(odd), *fours, *range(odd + len(fours), depth)]

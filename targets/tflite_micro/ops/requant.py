@@ -56,7 +56,7 @@ def rounded_twice(reals: list[float], channels: int) -> tuple[Array, Array]:
 
 @dataclasses.dataclass(frozen=True)
 class Once:
-    """Constants of ``ew_round_once``: ``multiplier`` has a second, unsigned word behind each first one where ``fine``."""
+    """Constants of ``ew_round_once``: where ``fine``, a second, unsigned word follows each multiplier."""
 
     multiplier: Array
     shift: Array
@@ -96,7 +96,7 @@ def _searched(real: float, low: int, high: int, limits: tuple[int, int]) -> tupl
 
 
 def thresholds(real: float, low: int, high: int, limits: tuple[int, int]) -> list[tuple[int, int]]:
-    """(k, the lowest accumulator whose output is k or more), for those k that are reached from below within the reach."""
+    """(k, the lowest accumulator whose output is k or more), for those k that are passed within the reach."""
     ks = np.arange(limits[0] + 1, limits[1] + 1)
     near = np.floor((ks - 0.5) / real)[:, None] + np.arange(-2, 4)
     product = near * real

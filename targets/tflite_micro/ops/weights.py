@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from profiles.runner import Array
-from targets.tflite_micro.calls import Const, Role
 from targets.tflite_micro.graph.ir import Graph, Op, Tensor
 
 #: Members of ``ew_conv_t`` are 16 bits wide.
@@ -60,8 +59,3 @@ def int32_bias(op: Op, graph: Graph) -> str:
     if bias is None or (bias.constant and bias.dtype == "int32" and bias.elements == channels):
         return ""
     return f"{bias.dtype} {bias.shape} in '{bias.name}' for {channels} channels"
-
-
-def table(values: Array, role: Role) -> Const:
-    """An array in flash, aligned to its items or to words."""
-    return Const(values, role, align=1 if role is Role.REQUANT and values.itemsize == 1 else 4)

@@ -18,8 +18,9 @@ from targets.tflite_micro.plan.items import Items
 
 #: Looks at neighbours that local search may take, and pairs of items that exact search may propagate.
 LOCAL_WORK, EXACT_WORK = 600_000, 1_000_000
-#: Items up to which exact search comes first.
-SMALL = 24
+#: Items up to which exact search comes first, and up to which it is tried at all: beyond, a node of the search costs
+#: more than the bytes that it ever won.
+SMALL, EXACT = 24, 96
 _SEED = 20_11
 
 
@@ -50,6 +51,8 @@ def lay_out(items: Items, bound: int, local: int = LOCAL_WORK, exact: int = EXAC
 def _exact(items: Items, best: Layout, bound: int, work: int) -> Layout:
     if best.optimal or best.top <= bound:
         return dataclasses.replace(best, optimal=True)
+    if len(items) > EXACT:
+        return best
     found, proved = search(items, best.top, bound, work)
     if found is None:
         return dataclasses.replace(best, optimal=proved)

@@ -1,9 +1,9 @@
 """The registers of the chips on real boards, written down a second time, and what they do: for tests of the ports.
 
-Addresses are those of the vendors' register maps (RM0433, RM0432, nRF52840 Product Specification v1.7, RP2350 Datasheet), not
-taken from the C. A rule is (conditions, effect), both as (register, mask, value): the chip's answer to what is written. A
-switch to another clock is only answered when wait states and voltage allow it, so that a port that forgets them never
-comes back.
+Addresses are those of the vendors' register maps (RM0433, RM0432, nRF52840 Product Specification v1.7, RP2350
+Datasheet), not taken from the C. A rule is (conditions, effect), both as (register, mask, value): the chip's answer to
+what is written. A switch to another clock is only answered when wait states and voltage allow it, so that a port that
+forgets them never comes back.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ STM32H743 = Chip(
         ((("PWR_CR3", 7, 2), ("PWR_D3CR", 3 << 14, 3 << 14)), ("PWR_D3CR", 1 << 13, 1 << 13)),
         ((("RCC_CR", 1 << 24, 1 << 24), ("RCC_PLLCFGR", 1 << 16, 1 << 16)), ("RCC_CR", 1 << 25, 1 << 25)),
         (
-            (("RCC_CFGR", 7, 3), ("RCC_CR", 1 << 25, 1 << 25), ("FLASH_ACR", 0x3F, 0x22), ("PWR_D3CR", 7 << 13, 7 << 13)),
+            (("RCC_CFGR", 7, 3), ("RCC_CR", 1 << 25, 1 << 25), ("FLASH_ACR", 0x3F, 0x22), ("PWR_D3CR", 0xE000, 0xE000)),
             ("RCC_CFGR", 7 << 3, 3 << 3),
         ),
     ),
