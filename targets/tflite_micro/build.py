@@ -23,9 +23,7 @@ def make_program(graph: Graph, variant: Variant) -> Program:
     """
     roots = aliases(graph)
     calls = tuple(_by_roots(call, roots) for call in lower(graph, variant))
-    rooted = dataclasses.replace(
-        graph, inputs=_renamed(graph.inputs, roots), outputs=_renamed(graph.outputs, roots)
-    )
+    rooted = dataclasses.replace(graph, inputs=_renamed(graph.inputs, roots), outputs=_renamed(graph.outputs, roots))
     fused = fuse(calls, buffers_of(rooted, calls))
     found = fused.plan
     layers = tuple(_layer(calls, fused.units[index], found.scratch_offsets.get(index, 0)) for index in found.order)

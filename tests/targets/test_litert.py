@@ -14,10 +14,10 @@ from profiles.measurement import Kind
 from targets.adapt import outputs_to_canonical
 from targets.base import ExportedModel, Scheme, TensorSpec, Verdict
 from targets.golden import sqnr_db
-from targets.tflite_io import native_io, tensor_index
 from targets.litert.layers import executed_precisions, load_model, time_layers
 from targets.litert.target import LiteRtTarget
 from targets.reference import run_tflite
+from targets.tflite_io import native_io, tensor_index
 from targets.tflite_tools import read_tflite
 
 tiny = runpy.run_path(str(Path(__file__).with_name("tiny_tflite.py")))

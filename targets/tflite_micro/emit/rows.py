@@ -1,7 +1,7 @@
 """Fused groups in C's words: for every stage the loop that fetches its rows, and the call that computes one.
 
-The schedule is that of ``plan/strips.py``; names in the template ``edgewright_model.c.j2``: ``a`` is the arena, ``n`` the
-counters of the stages, ``r`` the row wanted, ``to`` where it goes.
+The schedule is that of ``plan/strips.py``. Names in the template ``edgewright_model.c.j2``: ``a`` is the arena, ``n``
+the counters of the stages, ``r`` the row wanted, ``to`` where it goes.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from profiles.errors import MissingToolError, UnreachableError
 from targets.serial_address import parse_serial
 from targets.tflite_micro.emulate.session import Session
 
+
 class PortWire:
     """A serial port as a wire."""
 

@@ -92,8 +92,8 @@ class Op:
 
     Attributes:
         index: key of this operator in its graph, and its place in the order of the file.
-        kind: builtin name of the schema (``CONV_2D``), ``custom NAME`` for a custom operator, and ``COPY`` and ``TABLE``,
-            which passes of our own make.
+        kind: builtin name of the schema (``CONV_2D``), ``custom NAME`` for a custom operator, and ``COPY`` and
+            ``TABLE``, which passes of our own make.
         inputs: tensor keys; -1 marks an input that is left out.
         outputs: tensor keys.
         options: of the schema's options table, in snake case, enumerations as lower-case names

@@ -68,7 +68,13 @@ def _island(last: Op, graph: Graph, written: dict[int, Op], read: dict[int, list
     key = last.inputs[0]
     while True:
         op, tensor = written.get(key), graph.tensor(key)
-        if op is None or tensor.dtype != "float32" or key in graph.outputs or len(read[key]) != 1 or len(op.outputs) != 1:
+        if (
+            op is None
+            or tensor.dtype != "float32"
+            or key in graph.outputs
+            or len(read[key]) != 1
+            or len(op.outputs) != 1
+        ):
             return None
         if op.kind == "DEQUANTIZE":
             break
@@ -155,7 +161,8 @@ def table(source: Tensor, functions: tuple[Function, ...], target: Tensor) -> Ar
     if not np.all(np.abs(steps) < 1 << 31):
         return None
     rounded = np.trunc(steps + np.copysign(0.5, steps))
-    return np.clip(rounded + target.zero_point, -128, 127).astype(np.int64)
+    clipped: Array = np.clip(rounded + target.zero_point, -128, 127).astype(np.int64)
+    return clipped
 
 
 def _bridged(graph: Graph, island: _Island, values: Array) -> Graph:

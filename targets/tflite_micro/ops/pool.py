@@ -45,7 +45,11 @@ def _axes(op: Op, source: Tensor, target: Tensor) -> list[Axis]:
     for place, name, letter in ((1, "height", "h"), (2, "width", "w")):
         size, out = source.shape[place], target.shape[place]
         window, stride = int(option(op, f"filter_{name}")), int(option(op, f"stride_{letter}"))
-        pad = same_padding(size, window, stride, 1, out) if option(op, "padding") == "same" else _pads(op)[2 * (place - 1)]
+        pad = (
+            same_padding(size, window, stride, 1, out)
+            if option(op, "padding") == "same"
+            else _pads(op)[2 * (place - 1)]
+        )
         axes.append(Axis(size, out, window, stride, pad))
     return axes
 

@@ -1,4 +1,4 @@
-"""Instructions and sizes of two networks: ``python tests/targets/tflite_micro/baseline.py --write`` commits to new ones."""
+"""Instructions and sizes of two networks. Commit to new ones: ``python tests/targets/tflite_micro/baseline.py --write``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[2])]
+sys.path.insert(0, str(HERE.parents[2]))
+sys.path.insert(0, str(HERE))
 
 import harness
 import networks

@@ -1,6 +1,6 @@
-"""For tests of the Cortex-M backend: tiny TFLite files, the reference's answers, and ours on the host and in an emulator.
+"""For tests of the Cortex-M backend: tiny TFLite files, the reference's answers, ours on the host and in an emulator.
 
-Every ``samples`` is a list of inferences, each a list of arrays, one per graph input, in the dtype and shape of the file.
+Every ``samples`` is a list of inferences, each a list of arrays, one per input, in the dtype and shape of the file.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def tiny(ops, tensors, inputs, outputs, subgraphs=()) -> bytes:
     Args:
         ops: (builtin name, input indices, output indices, options), where options is a mapping of members
             of the schema's options table in its own camelCase, with enumerations as numbers:
-            ``("CONV_2D", [0, 1, 2], [3], {"strideH": 1, "strideW": 1, "padding": 0})``; the table follows from the name,
-            or from the key "table" ("Pool2DOptions") where it does not.
+            ``("CONV_2D", [0, 1, 2], [3], {"strideH": 1, "strideW": 1, "padding": 0})``; the table follows from the
+            name, or from the key "table" ("Pool2DOptions") where it does not.
         tensors: made by :func:`tensor`.
         inputs, outputs: of the graph.
         subgraphs: further (ops, tensors, inputs, outputs).
@@ -202,8 +202,12 @@ def host(model: bytes, samples, variant="portable", sanitize=False) -> list[list
     binary = _host_binary(program, variant, sanitize)
     given = b"".join(np.ascontiguousarray(values).tobytes() for sample in samples for values in sample)
     env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
-    done = subprocess.run([binary, str(len(samples))], input=given, capture_output=True, check=False, timeout=120, env=env)
-    assert done.returncode == 0, f"the host build failed ({done.returncode}):\n{done.stderr.decode(errors='replace')[-3000:]}"
+    done = subprocess.run(
+        [binary, str(len(samples))], input=given, capture_output=True, check=False, timeout=120, env=env
+    )
+    assert done.returncode == 0, (
+        f"the host build failed ({done.returncode}):\n{done.stderr.decode(errors='replace')[-3000:]}"
+    )
     return _split(program, done.stdout, len(samples))
 
 
@@ -268,8 +272,8 @@ def firmware(model: bytes, samples, device="cortex-m4-an386") -> list[list[np.nd
 def difference(wanted, got) -> str:
     """What differs, in words; "" when nothing does."""
     for number, (one, two) in enumerate(zip(wanted, got, strict=True)):
-        for place, (a, b) in enumerate(zip(one, two, strict=True)):
-            a, b = np.asarray(a), np.asarray(b).reshape(np.shape(a))
+        for place, (given, ours) in enumerate(zip(one, two, strict=True)):
+            a, b = np.asarray(given), np.asarray(ours).reshape(np.shape(given))
             if not np.array_equal(a, b):
                 where = np.argwhere(a != b)
                 first = tuple(int(i) for i in where[0])

@@ -1,4 +1,4 @@
-"""The shapes of the MLPerf Tiny networks with random weights: for figures that do not depend on what a net has learned."""
+"""The MLPerf Tiny networks with random weights: for figures that do not depend on what a network has learned."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Net:
         weights, bias = self._weights((channels, *kernel, c), 0, channels, source)
         self.last = self._out((1, -(-h // stride), -(-w // stride), channels))
         options = {"padding": SAME, "strideH": stride, "strideW": stride, "fusedActivationFunction": act}
-        self.ops.append(("CONV_2D", [source, weights, bias], [self.last], {**options, "dilationWFactor": 1, "dilationHFactor": 1}))
+        self.ops.append(
+            ("CONV_2D", [source, weights, bias], [self.last], {**options, "dilationWFactor": 1, "dilationHFactor": 1})
+        )
         return self.last
 
     def depthwise(self, kernel=3, stride=1):

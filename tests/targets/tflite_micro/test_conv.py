@@ -61,7 +61,9 @@ def random_shapes(seed, count):
         if padding == VALID:
             kernel = np.minimum(kernel, (np.array(image[1:3]) - 1) // dilation + 1)
         words = {"stride": stride.tolist(), "dilation": dilation.tolist(), "padding": padding, "groups": groups}
-        layers.conv(image, groups * int(random.integers(1, 7)), kernel.tolist(), low=-127, act=int(random.integers(4)), **words)
+        layers.conv(
+            image, groups * int(random.integers(1, 7)), kernel.tolist(), low=-127, act=int(random.integers(4)), **words
+        )
     return layers
 
 
@@ -112,7 +114,9 @@ def plain(name, shape):
 @given(st.data())
 @settings(max_examples=80, deadline=None)
 def test_head_start_is_the_smallest_that_keeps_unread_rows(data):
-    batch, in_h, in_row, out_row, kernel, stride, dilation = (data.draw(st.integers(1, n)) for n in (2, 7, 4, 6, 4, 3, 2))
+    batch, in_h, in_row, out_row, kernel, stride, dilation = (
+        data.draw(st.integers(1, n)) for n in (2, 7, 4, 6, 4, 3, 2)
+    )
     span = (kernel - 1) * dilation + 1
     pad = data.draw(st.integers(0, span - 1))
     behind = data.draw(st.integers(0, span - 1))
@@ -191,7 +195,9 @@ def test_weights_take_a_byte_each_and_constants_nine_per_channel(variant):
         assert sum(sizes.values()) == 9 * call.params["out_c"]
 
 
-def graph_with(in_c=6, out_c=4, kernel=3, groups=1, dtype="int8", zero=0, scales=None, axis=0, out_h=5, bias="int32", act="none"):
+def graph_with(
+    in_c=6, out_c=4, kernel=3, groups=1, dtype="int8", zero=0, scales=None, axis=0, out_h=5, bias="int32", act="none"
+):
     weights = np.ones((out_c, kernel, kernel, in_c // groups), np.int8)
     scales = (0.1,) * (scales or out_c)
     tensors = {

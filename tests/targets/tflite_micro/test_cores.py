@@ -61,4 +61,6 @@ def test_the_random_networks_use_the_whole_range_of_int8():
     for name, make in NETWORKS.items():
         model = make()
         outputs = np.concatenate([row[0].ravel() for row in harness.reference(model, harness.random_samples(model, 8))])
-        assert len(set(outputs.tolist())) > 10, f"{name} answers with {sorted(set(outputs.tolist()))}: too tame to test anything"
+        assert len(set(outputs.tolist())) > 10, (
+            f"{name} answers with {sorted(set(outputs.tolist()))}: too tame to test anything"
+        )

@@ -1,4 +1,4 @@
-"""One case of every operator of the list in one graph, bit for bit: on the host with sanitizers, on every emulated core.
+"""One case of every operator in one graph, bit for bit: on the host with sanitizers, and on every emulated core.
 
 Each family of operators has tests of its own with many more cases; here is the one that runs everywhere.
 """
@@ -11,7 +11,12 @@ from many import Many
 CORES = ("cortex-m3-an385", "cortex-m4-an386", "cortex-m7-an500", "cortex-m33-an505", "cortex-m55-an547")
 SAMPLES = 64
 RANDOM = np.random.default_rng(11)
-IMAGE, A, B, C = (1, 7, 6, 5), {"scale": 0.04, "zero_point": -7}, {"scale": 0.055, "zero_point": 11}, {"scale": 0.07, "zero_point": 3}
+IMAGE, A, B, C = (
+    (1, 7, 6, 5),
+    {"scale": 0.04, "zero_point": -7},
+    {"scale": 0.055, "zero_point": 11},
+    {"scale": 0.07, "zero_point": 3},
+)
 
 
 def image(shape=IMAGE, **more):
@@ -23,7 +28,9 @@ def out(shape=IMAGE, **more):
 
 
 def weights(shape, axis, channels):
-    return harness.tensor(shape, scale=RANDOM.uniform(0.002, 0.01, channels), data=RANDOM.integers(-127, 128, shape), axis=axis)
+    return harness.tensor(
+        shape, scale=RANDOM.uniform(0.002, 0.01, channels), data=RANDOM.integers(-127, 128, shape), axis=axis
+    )
 
 
 def bias(channels):
@@ -58,7 +65,9 @@ def convolutions(many):
     for multiplier in (1, 3):
         count = 5 * multiplier
         deep = [image(), weights((1, 3, 3, count), 3, count), bias(count)]
-        many.add("DEPTHWISE_CONV_2D", deep, [out((1, 7, 6, count))], {**STEP, "padding": 0, "depthMultiplier": multiplier})
+        many.add(
+            "DEPTHWISE_CONV_2D", deep, [out((1, 7, 6, count))], {**STEP, "padding": 0, "depthMultiplier": multiplier}
+        )
     up = [ints(1, 14, 12, 4), weights((4, 3, 3, 5), 0, 4), image(), bias(4)]
     many.add("TRANSPOSE_CONV", up, [out((1, 14, 12, 4))], {"padding": 0, "strideH": 2, "strideW": 2})
     dense = [image((1, 33)), harness.tensor((7, 33), scale=0.01, data=RANDOM.integers(-127, 128, (7, 33))), bias(7)]
@@ -95,9 +104,10 @@ def functions(many):
 
 
 def movements(many):
-    same = out(**A)
     many.add("CONCATENATION", [image(), image((1, 7, 6, 2))], [out((1, 7, 6, 7), **A)], {"axis": 3})
-    many.add("PAD", [image(), harness.tensor((4, 2), "int32", data=[0, 0, 1, 2, 0, 1, 0, 0])], [out((1, 10, 7, 5), **A)])
+    many.add(
+        "PAD", [image(), harness.tensor((4, 2), "int32", data=[0, 0, 1, 2, 0, 1, 0, 0])], [out((1, 10, 7, 5), **A)]
+    )
     many.add("RESHAPE", [image(), ints(1, 210)], [out((1, 210), **A)], {"newShape": [1, 210]})
     many.add("TRANSPOSE", [image(), ints(0, 3, 1, 2)], [out((1, 5, 7, 6), **A)])
     many.add("SLICE", [image(), ints(0, 1, 2, 1), ints(1, 4, 3, 2)], [out((1, 4, 3, 2), **A)])
@@ -107,7 +117,6 @@ def movements(many):
     sizes = ints(11, 9)
     many.add("RESIZE_NEAREST_NEIGHBOR", [image(), sizes], [out((1, 11, 9, 5), **A)], {"halfPixelCenters": True})
     many.add("RESIZE_BILINEAR", [image(), sizes], [out((1, 11, 9, 5), **A)], {"halfPixelCenters": True})
-    assert same["shape"] == IMAGE
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from toolchain.frontend.macs import count
     size=st.integers(5, 9),
     batch=st.integers(1, 2),
 )
-def test_convolutions(groups, wide, out, kernel, stride, size, batch):  # noqa: PLR0917
+def test_convolutions(groups, wide, out, kernel, stride, size, batch):
     layer = nn.Conv2d(groups * wide, groups * out, kernel, stride, groups=groups).eval()
     params, macs = count(layer, (torch.zeros(batch, groups * wide, size, size),))
     side = (size - kernel) // stride + 1

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from profiles.device import load_device
 
+from profiles.device import load_device
 from profiles.errors import ConfigError, EdgewrightError, UnsupportedError
 from profiles.measurement import Kind, Metric, unavailable
 from targets.base import OpSupport, SupportReport, Verdict

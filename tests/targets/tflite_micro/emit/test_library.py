@@ -63,14 +63,17 @@ def test_nothing_is_written_but_the_instance(library, tmp_path):
 
 def test_the_header_is_good_cpp(library, tmp_path):
     (tmp_path / "use.cpp").write_text('#include "edgewright_model.h"\nedgewright_model_t a, b;\n')
-    run(["g++", "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I", library, "use.cpp"], tmp_path)
+    run(
+        ["g++", "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I", library, "use.cpp"],
+        tmp_path,
+    )
 
 
 def test_the_readmes_lines_compile(library, tmp_path):
     block = re.search(r"```c\n(.*?)```", (library / "README.md").read_text(), re.DOTALL).group(1)
     head, body = block.split("static edgewright_model_t model;\n")
-    text = f"#include <string.h>\n{head}static edgewright_model_t model;\nint use(const void *pixels) {{\n{body}return scores[0];\n}}\n"
-    (tmp_path / "use.c").write_text(text)
+    lines = ["#include <string.h>", head, "static edgewright_model_t model;", "int use(const void *pixels) {", body]
+    (tmp_path / "use.c").write_text("\n".join([*lines, "return scores[0];", "}", ""]))
     run(["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", library, "use.c"], tmp_path)
 
 

@@ -14,9 +14,9 @@ from stub_build import built, inputs, plus_one
 from profiles.device import load_device
 from profiles.errors import ConfigError, MissingToolError, ToolCrashError, UnreachableError, VerificationError
 from targets.execute import spawn
+from targets.serial_address import SerialAddress, parse_serial
 from targets.tflite_micro.emulate import qemu
 from targets.tflite_micro.emulate.protocol import Code, Frame, Parser
-from targets.serial_address import SerialAddress, parse_serial
 from targets.tflite_micro.emulate.serial_port import board
 
 DIGEST = "0123456789abcdef"

@@ -63,7 +63,11 @@ def test_two_computed_operands_are_no_island():
     tensors = [harness.tensor((1, 4), **IN), harness.tensor((1, 4), "float32"), harness.tensor((1, 4), "float32"),
                harness.tensor((1, 4), **OUT)]  # fmt: skip
     ops = [("DEQUANTIZE", [0], [1], {}), ("MUL", [1, 1], [2], {}), ("QUANTIZE", [2], [3], {})]
-    assert [op.kind for op in harness.graph_of(harness.tiny(ops, tensors, [0], [3])).ops] == ["DEQUANTIZE", "MUL", "QUANTIZE"]
+    assert [op.kind for op in harness.graph_of(harness.tiny(ops, tensors, [0], [3])).ops] == [
+        "DEQUANTIZE",
+        "MUL",
+        "QUANTIZE",
+    ]
 
 
 SCALES = st.floats(1e-3, 10).map(lambda x: float(np.float32(x)))
@@ -74,6 +78,9 @@ ZEROS = st.integers(-128, 127)
 @given(SCALES, ZEROS, SCALES, ZEROS, st.floats(-2, 2).map(lambda x: float(np.float32(x))))
 def test_every_value_of_every_scale(scale_in, zero_in, scale_out, zero_out, alpha):
     steps = [("LEAKY_RELU", [], (1, 256), {"alpha": alpha})]
-    parts = {"given": {"scale": scale_in, "zero_point": zero_in}, "wanted": {"scale": scale_out, "zero_point": zero_out}}
+    parts = {
+        "given": {"scale": scale_in, "zero_point": zero_in},
+        "wanted": {"scale": scale_out, "zero_point": zero_out},
+    }
     every = [[np.arange(-128, 128).astype(np.int8).reshape(1, 256)]]
     harness.check(island(*steps, shape=(1, 256), **parts), samples=every, variants=("portable",))
