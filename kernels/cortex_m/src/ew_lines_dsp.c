@@ -113,7 +113,7 @@ EW_DSP_NAKED static void nine(run_t *run __attribute__((unused))) {
         "sadd16 r3, r3, r3\n"
         "sadd16 r6, r6, r6\n"
         "sadd16 r7, r7, r7\n"
-        "lsl r8, r8, #1\n"
+        
         "ldrd r1, r4, [r0, #28]\n"
         "lsl r1, r1, r12\n"
         "ldr r5, [r0, #36]\n"

@@ -1,4 +1,4 @@
-"""Instructions and sizes of two networks. Commit to new ones: ``python tests/targets/tflite_micro/baseline.py --write``."""
+"""Instructions and sizes of two networks; a new baseline: ``python tests/targets/tflite_micro/baseline.py --write``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[2]))
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parents[3]))
+sys.path.insert(0, str(Path(__file__).parent))
 
 import harness
 import networks
@@ -22,7 +21,7 @@ from targets.tflite_micro.firmware.build import link
 from targets.tflite_micro.firmware.sizes import sizes
 from targets.tflite_micro.kernels import INCLUDE, SOURCES
 
-PATH = HERE / "baseline.json"
+PATH = Path(__file__).with_name("baseline.json")
 NETWORKS = {"resnet8": networks.resnet8, "dscnn": networks.dscnn}
 CORES = ("cortex-m3-an385", "cortex-m4-an386", "cortex-m55-an547")
 KEYS = [f"{network} {core}" for network in NETWORKS for core in CORES]

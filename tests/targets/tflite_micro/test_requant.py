@@ -1,4 +1,4 @@
-"""Requantization: packed constants and searched multipliers against the definitions, computed with unlimited precision."""
+"""Requantization: packed constants and searched multipliers against the definitions, in unlimited precision."""
 
 import ctypes
 import math
