@@ -61,7 +61,8 @@ def _value(device: Device, path: str) -> str:
         name, _, key = rest.rpartition(".")
         return _memory(next(memory for memory in device.memories if memory.name == name), key)
     if part == "parameters":
-        return _plain(_deep(device.parameters, rest))
+        found = _deep(device.parameters, rest)
+        return f"0x{found:08X}" if rest.endswith(("_base", "_alias")) else _plain(found)
     if not rest:
         return _plain(getattr(device, part))
     value = getattr(getattr(device, part), rest)

@@ -2,26 +2,24 @@
 
 #if !defined(EW_MVE)
 
-static inline void copy_cell(int8_t *to, const int8_t *from, int32_t bytes) {
-    for (; bytes >= 4; bytes -= 4, to += 4, from += 4) memcpy(to, from, 4);
-    for (; bytes > 0; bytes--) *to++ = *from++;
+/* `bytes` (4, 2 or 1) of each of `count` pixels. */
+static void copy_part(int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step, int32_t count, int32_t bytes) {
+    for (; bytes == 4 && count > 0; count--, to += to_step, from += from_step) memcpy(to, from, 4);
+    for (; bytes == 2 && count > 0; count--, to += to_step, from += from_step) memcpy(to, from, 2);
+    for (; count > 0; count--, to += to_step, from += from_step) *to = *from;
 }
 
 static void put(const ew_conv_t *p, const ew_pixels_t *x) {
+    uint32_t fill = (uint8_t)p->in_zero * 0x01010101u;
+    const int8_t *from = x->from ? x->from : (const int8_t *)&fill;
     int32_t cell = p->in_c / p->groups;
-    const int8_t *pixel = x->from;
     for (int32_t g = 0; g < p->groups; g++) {
-        const int8_t *from = pixel;
         int8_t *to = x->to + g * x->apart;
-        for (int32_t n = x->count; n > 0; n--, to += x->to_step) {
-            if (pixel) {
-                copy_cell(to, from, cell);
-                from += x->from_step;
-            } else {
-                memset(to, p->in_zero, (size_t)cell);
-            }
+        for (int32_t left = cell, bytes; left > 0; left -= bytes, to += bytes) {
+            bytes = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            copy_part(to, x->to_step, from, x->from_step, x->count, bytes);
+            if (x->from) from += bytes;
         }
-        if (pixel) pixel += cell;
     }
 }
 

@@ -6,20 +6,23 @@
 
 void ew_scatter(const ew_conv_t *p, const ew_pixels_t *x) {
     uint32_t fill = (uint8_t)p->in_zero * 0x01010101u;
-    const int8_t *pixel = x->from ? x->from : (const int8_t *)&fill;
-    int32_t apart = x->apart / 2, four = x->from ? 4 : 0, one = x->from ? 1 : 0;
-    for (int32_t n = 0; n < x->count; n++, pixel += x->from_step) {
-        int16_t *to = (int16_t *)(x->to + n * x->to_step);
-        const int8_t *from = pixel;
-        int32_t c = p->in_c;
-        for (; c >= 4; c -= 4, from += four, to += 4 * apart) {
+    const int8_t *first = x->from ? x->from : (const int8_t *)&fill;
+    int32_t apart = x->apart / 2, step = x->to_step / 2, left = p->in_c;
+    int16_t *first_to = (int16_t *)x->to;
+    for (int32_t now; left > 0; left -= now, first_to += now * apart) {
+        const int8_t *from = first;
+        int16_t *to = first_to;
+        int32_t n = x->count;
+        now = left >= 4 ? 4 : 1;
+        for (; now == 4 && n > 0; n--, from += x->from_step, to += step) {
             uint32_t word = ew_word(from);
             to[0] = (int8_t)word;
             to[apart] = (int8_t)(word >> 8);
             to[2 * apart] = (int8_t)(word >> 16);
             to[3 * apart] = (int8_t)(word >> 24);
         }
-        for (; c > 0; c--, to += apart, from += one) *to = *from;
+        for (; n > 0; n--, from += x->from_step, to += step) *to = *from;
+        if (x->from) first += now;
     }
 }
 
@@ -113,7 +116,7 @@ EW_DSP_NAKED static void nine(run_t *run __attribute__((unused))) {
         "sadd16 r3, r3, r3\n"
         "sadd16 r6, r6, r6\n"
         "sadd16 r7, r7, r7\n"
-        
+        "lsl r8, r8, #1\n"
         "ldrd r1, r4, [r0, #28]\n"
         "lsl r1, r1, r12\n"
         "ldr r5, [r0, #36]\n"
@@ -154,7 +157,7 @@ static void nine(run_t *run) {
 
 #endif
 
-/* One channel with any number of taps: its weights are widened to `pairs` first. */
+/* One channel with any number of taps, two windows at a time; its weights are widened to `pairs` first. */
 static void any(const run_t *run, const ew_windows_t *w, int32_t taps) {
     const int8_t *weight = run->weights;
     uint32_t *pairs = w->scratch, *end = pairs;
@@ -165,12 +168,17 @@ static void any(const run_t *run, const ew_windows_t *w, int32_t taps) {
     if (taps & 2) *end++ = ew_pair(weight[0], weight[1]), weight += 2;
     const int8_t *window = (const int8_t *)run->window;
     int8_t *out = run->out;
-    for (int32_t n = w->count; n > 0; n--, window += w->step, out += w->out_step) {
-        const int16_t *value = (const int16_t *)window;
-        int32_t sum = 0;
-        for (const uint32_t *pair = pairs; pair < end; pair++, value += 2) sum = ew_smlad(ew_word(value), *pair, sum);
-        if (taps & 1) sum = ew_add32(sum, *value * *weight);
-        *out = (int8_t)ew_dsp_finish(sum, run->bias, *run->shift, run->zero);
+    for (int32_t n = w->count; n > 0; n -= 2, window += 2 * w->step, out += 2 * w->out_step) {
+        int32_t both = n > 1, a = 0, b = 0;
+        const int16_t *x = (const int16_t *)window, *y = (const int16_t *)(window + both * w->step);
+        for (const uint32_t *pair = pairs; pair < end; x += 2, y += 2) {
+            uint32_t values = *pair++;
+            a = ew_smlad(ew_word(x), values, a);
+            b = ew_smlad(ew_word(y), values, b);
+        }
+        if (taps & 1) a = ew_add32(a, *x * *weight), b = ew_add32(b, *y * *weight);
+        *out = (int8_t)ew_dsp_finish(a, run->bias, *run->shift, run->zero);
+        out[both * w->out_step] = (int8_t)ew_dsp_finish(b, run->bias, *run->shift, run->zero);
     }
 }
 

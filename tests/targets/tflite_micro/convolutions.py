@@ -16,7 +16,7 @@ from targets.tflite_micro.ops.common import out_size
 
 SAME, VALID = 0, 1
 NONE, RELU, RELU_N1, RELU6 = range(4)
-IN_SCALE, WEIGHT_SCALE = 0.05, 0.01
+IN_SCALE, WEIGHT_SCALE = float(np.float32(0.05)), 0.01
 
 
 class Layers:
@@ -52,7 +52,7 @@ class Layers:
 
     def add(
         self, kind, image, weights, output, *, act=NONE, zeros=None, low=-128, bias=True, per_channel=True, gain=None,
-        spread=60.0, **options,
+        spread=60.0, ties=0, **options,
     ):  # fmt: skip
         """One operator.
 
@@ -60,16 +60,19 @@ class Layers:
             low: the lowest weight.
             gain: times what spreads the sums over the range of an output: per channel, or drawn from a few.
             spread: how many steps of the output one standard deviation of the sums is.
+            ties: the real multiplier is 2^-ties, and sums are small: many lie between two outputs.
         """
         axis = 3 if kind == "DEPTHWISE_CONV_2D" else 0
         channels = weights[axis]
-        values = self.random.integers(low, 128, weights)
+        values = self.random.integers(*(-2, 3) if ties else (low, 128), weights)
         if gain is None:
             gain = self.random.choice([1.0, 1.0, 1.0, 300.0, 4000.0, 1e6, 1e-3], channels)
         scales = WEIGHT_SCALE * self.random.uniform(0.3, 3, channels) * gain
         scales = scales.astype(np.float32) if per_channel else scales[:1].astype(np.float32)
         taps = math.prod(weights) / channels
         out_scale = IN_SCALE * float(np.median(scales)) * math.sqrt(taps) * 74 * 74 / spread
+        if ties:
+            scales, out_scale = np.full(len(scales), 2.0**-7, np.float32), IN_SCALE * 2.0 ** (ties - 7)
         zeros = self.random.integers(-128, 128, 2).tolist() if zeros is None else zeros
         operands = [
             tensor(image, "int8", IN_SCALE, zeros[0]),

@@ -37,6 +37,8 @@ def every_path():
     layers.conv((1, 4, 4, 60), 4, (3, 3), low=-127, gain=1.0)
     layers.conv((1, 2, 2, 64), 4, (3, 3), zeros=(-128, 0))  # -128 above negative weights: wide products
     layers.conv((1, 1, 5, 2), 4, (1, 5), gain=1e-8)
+    layers.conv((1, 8, 8, 4), 4, (3, 3), ties=5)
+    layers.conv((1, 8, 8, 4), 4, (1, 1), ties=1, zeros=(-128, -128))
     return layers
 
 

@@ -27,6 +27,10 @@ def every_path():
     layers.dense((1, 1), 1, per_channel=False, gain=1.0)
     layers.dense((5, 2), 3, low=-127, gain=1e-6)
     layers.dense((1, 7), 8, low=-127, gain=40.0)
+    layers.dense((4, 20), 8, ties=6, per_channel=False)
+    for value in (127, -127, -128):
+        kernel = tensor((8, 1200), "int8", 0.5, data=np.full((8, 1200), value))
+        layers.many.add("FULLY_CONNECTED", [tensor((1, 1200), "int8", 1), kernel], [tensor((1, 8), "int8", 80000)])
     return layers
 
 

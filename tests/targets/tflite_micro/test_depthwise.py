@@ -32,6 +32,8 @@ def every_path():
     layers.depthwise((1, 5, 4, 4), (2, 2), bias=False)
     layers.depthwise((1, 5, 4, 4), (3, 3), gain=1e-8)
     layers.depthwise((1, 13, 13, 2), (12, 12), zeros=(0, 0))
+    layers.depthwise((1, 8, 8, 4), (3, 3), ties=4)
+    layers.depthwise((1, 8, 8, 4), (2, 3), ties=1, zeros=(-128, -128))
     return layers
 
 

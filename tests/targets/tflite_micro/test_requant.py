@@ -103,6 +103,22 @@ def test_searched_multipliers_round_as_doubles_do(kernels, exponent, mantissa, b
         assert np.clip(got, *limits) == np.clip(wanted, *limits), f"{acc} * {real}: {got} instead of {wanted}"
 
 
+@pytest.mark.parametrize("limits", [(0, 127), (-128, 0), (-128, 127)])
+def test_multipliers_that_rounding_to_nearest_gets_wrong_are_moved(limits):
+    moved = 0
+    for real in (10.0 ** -np.random.default_rng(0).uniform(3, 5, 150)).tolist():
+        once = rounded_once([real], np.array([-(1 << 26)]), np.array([1 << 26]), limits)
+        total = 31 - int(once.shift[0]) + 32 * once.fine
+        words = [int(word) % (1 << 32) for word in once.multiplier]
+        multiplier = words[0] << 32 | words[1] if once.fine else words[0]
+        steps = thresholds(real, -(1 << 26), 1 << 26, limits)
+        half = 1 << (total - 1)
+        assert all((first * multiplier + half) >> total == k for k, first in steps)
+        assert all(((first - 1) * multiplier + half) >> total == k - 1 for k, first in steps)
+        moved += not once.fine and multiplier != quantize_multiplier(real)[0]
+    assert moved > 5, f"{moved} of 150: nothing to be seen here"
+
+
 def test_powers_of_two_tie_away_from_zero_on_both_sides(kernels):
     for exponent in range(1, 20):
         real, span = 2.0**-exponent, 300 << exponent
