@@ -4,25 +4,65 @@
 
 #if defined(EW_DSP)
 
+#if defined(__ARM_FEATURE_DSP)
+
+/* The first `fours` times four channels of every pixel of `x`, from `from` on, `four` bytes from one four to the next.
+ * ew_pixels_t: 4 from_step, 8 to, 12 to_step, 16 apart, 20 count. */
+EW_DSP_NAKED static void scatter(const ew_pixels_t *x __attribute__((unused)), const int8_t *from __attribute__((unused)),
+                                 int32_t four __attribute__((unused)), int32_t fours __attribute__((unused))) {
+    __asm volatile(
+        ".syntax unified\n"
+        "push {r4-r11, lr}\n"
+        "ldrd r4, r5, [r0, #8]\n"
+        "ldrd r6, r7, [r0, #16]\n"
+        "ldr r0, [r0, #4]\n"
+        "add r8, r6, r6, lsl #1\n"
+        "1:\n"
+        "mov r9, r4\n"
+        "mov r10, r1\n"
+        "mov r11, r3\n"
+        "2:\n"
+        "ldr r12, [r10]\n"
+        "add r10, r2\n"
+        "sxtb lr, r12\n"
+        "strh lr, [r9]\n"
+        "sbfx lr, r12, #8, #8\n"
+        "strh lr, [r9, r6]\n"
+        "sbfx lr, r12, #16, #8\n"
+        "strh lr, [r9, r6, lsl #1]\n"
+        "asr r12, r12, #24\n"
+        "strh r12, [r9, r8]\n"
+        "add r9, r9, r6, lsl #2\n"
+        "subs r11, #1\n"
+        "bne 2b\n"
+        "add r4, r5\n"
+        "add r1, r0\n"
+        "subs r7, #1\n"
+        "bne 1b\n"
+        "pop {r4-r11, pc}\n");
+}
+
+#else
+
+static void scatter(const ew_pixels_t *x, const int8_t *from, int32_t four, int32_t fours) {
+    for (int32_t n = 0; n < x->count; n++, from += x->from_step) {
+        for (int32_t c = 0; c < 4 * fours; c++) {
+            *(int16_t *)(x->to + n * x->to_step + c * x->apart) = from[c / 4 * four + c % 4];
+        }
+    }
+}
+
+#endif
+
 void ew_scatter(const ew_conv_t *p, const ew_pixels_t *x) {
     uint32_t fill = (uint8_t)p->in_zero * 0x01010101u;
-    const int8_t *first = x->from ? x->from : (const int8_t *)&fill;
-    int32_t apart = x->apart / 2, step = x->to_step / 2, left = p->in_c;
-    int16_t *first_to = (int16_t *)x->to;
-    for (int32_t now; left > 0; left -= now, first_to += now * apart) {
-        const int8_t *from = first;
-        int16_t *to = first_to;
-        int32_t n = x->count;
-        now = left >= 4 ? 4 : 1;
-        for (; now == 4 && n > 0; n--, from += x->from_step, to += step) {
-            uint32_t word = ew_word(from);
-            to[0] = (int8_t)word;
-            to[apart] = (int8_t)(word >> 8);
-            to[2 * apart] = (int8_t)(word >> 16);
-            to[3 * apart] = (int8_t)(word >> 24);
-        }
-        for (; n > 0; n--, from += x->from_step, to += step) *to = *from;
-        if (x->from) first += now;
+    const int8_t *from = x->from ? x->from : (const int8_t *)&fill;
+    int32_t fours = p->in_c / 4;
+    if (fours) scatter(x, from, x->from ? 4 : 0, fours);
+    for (int32_t c = 4 * fours; c < p->in_c; c++) {
+        int8_t *to = x->to + c * x->apart;
+        const int8_t *value = x->from ? from + c : from;
+        for (int32_t n = x->count; n > 0; n--, to += x->to_step, value += x->from_step) *(int16_t *)to = *value;
     }
 }
 
@@ -158,7 +198,7 @@ static void nine(run_t *run) {
 #endif
 
 /* One channel with any number of taps, two windows at a time; its weights are widened to `pairs` first. */
-static void any(const run_t *run, const ew_windows_t *w, int32_t taps) {
+__attribute__((noinline)) static void any(const run_t *run, const ew_windows_t *w, int32_t taps) {
     const int8_t *weight = run->weights;
     uint32_t *pairs = w->scratch, *end = pairs;
     for (int32_t i = taps; i >= 4; i -= 4, weight += 4) {
