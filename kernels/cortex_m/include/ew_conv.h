@@ -56,6 +56,11 @@ void ew_depthwise_row(const ew_depthwise_t *p, void *scratch, int32_t y, int8_t 
 typedef ew_conv_t ew_pointwise_t;
 void ew_pointwise(const ew_pointwise_t *p, const int8_t *in, int8_t *out, void *scratch);
 
+/* CONV_2D of images and with a kernel that are one pixel high, groups 1 and dilation 1 (portable and DSP): windows are runs of
+ * `in` itself, and there is no ring. Windows are read in order; one is read before its outputs are written. */
+typedef ew_conv_t ew_conv_line_t;
+void ew_conv_line(const ew_conv_line_t *p, const int8_t *in, int8_t *out, void *scratch);
+
 /* FULLY_CONNECTED: out(n, o) = clamp(round_once(bias[o] + sum w[o, i] * in[n, i]) + out_zero, act_min, act_max). Unlike the
  * convolutions it rounds once (ew_once.h). One multiplier and shift for all outputs when per_channel is 0; constants are the same
  * in all variants. */

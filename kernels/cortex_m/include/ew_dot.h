@@ -1,6 +1,6 @@
 /* Products of one window with the weights of ew_block.h (DSP).
  *
- * Computes sums of the first 4, 2 or 1 of `channels` channels and returns how many; sums modulo 2^32.
+ * Computes sums of the first 4, 2 or 1 of `channels` channels and returns how many; sums modulo 2^32. There is room for 4 sums.
  */
 #ifndef EW_DOT_H
 #define EW_DOT_H

@@ -10,15 +10,19 @@
 
 #include "ew_base.h"
 
-/* shift in -31..30. */
-EW_INLINE int32_t ew_round_once(int32_t acc, const int32_t *multiplier, int32_t shift, int32_t fine) {
+/* Any shift in -31..30, any multiplier. */
+static __attribute__((noinline, unused)) int32_t ew_round_any(
+    int32_t acc, const int32_t *multiplier, int32_t shift, int32_t fine) {
     int64_t product = (int64_t)acc * multiplier[0];
     if (fine) product += ((int64_t)acc * (uint32_t)multiplier[1]) >> 32;
-    if (shift < -1) { /* the lower word cannot carry into the result */
-        int32_t right = -1 - shift;
-        return ((int32_t)(product >> 32) + (1 << (right - 1))) >> right;
-    }
     return (int32_t)((product + ((int64_t)1 << (30 - shift))) >> (31 - shift));
+}
+
+EW_INLINE int32_t ew_round_once(int32_t acc, const int32_t *multiplier, int32_t shift, int32_t fine) {
+    if (fine || shift >= -1) return ew_round_any(acc, multiplier, shift, fine);
+    /* The lower word of the product cannot carry into the result. */
+    int32_t high = (int32_t)(((int64_t)acc * multiplier[0]) >> 32), right = -1 - shift;
+    return (high + (1 << (right - 1))) >> right;
 }
 
 #endif

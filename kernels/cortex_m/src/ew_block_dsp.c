@@ -302,11 +302,15 @@ static void one(const group_t *g, const int8_t *in, int8_t *out, int32_t o) {
 
 static void four(group_t *g, const int8_t *in, int32_t step, int8_t *out, uint32_t *columns) {
     int32_t last = g->channels - 1, odd = g->channels & 1, sums[4];
+    int8_t results[4]; /* of the odd channel: what it reads may be overwritten by the others */
     g->f.out = out;
     g->f.end = widen(in, step, g->depth, columns);
-    for (int32_t i = 0; i < 4 && odd; i++) ew_dot(in + i * step, g->f.weights + last * g->depth, g->depth, 1, 0, sums + i);
+    for (int32_t i = 0; i < 4 && odd; i++) {
+        ew_dot(in + i * step, g->f.weights + last * g->depth, g->depth, 1, 0, sums);
+        results[i] = finish(g, last, sums[0]);
+    }
     if (g->f.pairs > 0) ew_block_four(&g->f);
-    for (int32_t i = 0; i < 4 && odd; i++) out[i * g->f.out_step + last] = finish(g, last, sums[i]);
+    for (int32_t i = 0; i < 4 && odd; i++) out[i * g->f.out_step + last] = results[i];
 }
 
 void ew_block(const ew_conv_t *p, const ew_windows_t *w) {

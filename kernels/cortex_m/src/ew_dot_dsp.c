@@ -5,8 +5,8 @@
 
 #if defined(__ARM_FEATURE_DSP)
 
-/* Two pairs of channels, `next` bytes apart, times `groups` times four values of one window: for each pair the sum of the
- * first channel, and 256 times the second plus the first. */
+/* Adds two pairs of channels times `groups` times four values of one window. The sums that the instructions make must not reach
+ * 2^31: 127 groups at most. */
 EW_DSP_NAKED static void dot(const int8_t *x __attribute__((unused)), const int8_t *w __attribute__((unused)),
                                        const int8_t *w1 __attribute__((unused)), int32_t groups __attribute__((unused)),
                                        int32_t *sums __attribute__((unused))) {
@@ -39,7 +39,14 @@ EW_DSP_NAKED static void dot(const int8_t *x __attribute__((unused)), const int8
         EW_GROUP
         "cmp r0, r3\n"
         "bne 1b\n"
+        "sub r5, r5, r4\n"
+        "sub r7, r7, r6\n"
         "ldr r0, [sp, #36]\n"
+        "ldm r0, {r8-r11}\n"
+        "add r4, r4, r8\n"
+        "add r5, r9, r5, asr #8\n"
+        "add r6, r6, r10\n"
+        "add r7, r11, r7, asr #8\n"
         "stm r0, {r4-r7}\n"
         "pop {r4-r11, pc}\n");
 }
@@ -47,14 +54,19 @@ EW_DSP_NAKED static void dot(const int8_t *x __attribute__((unused)), const int8
 #else
 
 static void dot(const int8_t *x, const int8_t *w, const int8_t *w1, int32_t groups, int32_t *sums) {
-    memset(sums, 0, 4 * sizeof *sums);
+    int32_t parts[4] = {0};
     for (; groups > 0; groups--, x += 4, w += 8, w1 += 8) {
         for (int32_t i = 0; i < 4; i++) {
             uint32_t word = ew_word((i < 2 ? w : w1) + i % 2 * 4), values = ew_word(x);
+            int32_t *part = parts + i / 2 * 2;
             values = i % 2 ? ew_odd_bytes(values) : ew_even_bytes(values);
-            sums[i / 2 * 2] = ew_smlad(values, ew_even_bytes(word), sums[i / 2 * 2]);
-            sums[i / 2 * 2 + 1] = ew_smlad(values, word, sums[i / 2 * 2 + 1]);
+            part[0] = ew_smlad(values, ew_even_bytes(word), part[0]);
+            part[1] = ew_smlad(values, word, part[1]);
         }
+    }
+    for (int32_t i = 0; i < 4; i += 2) {
+        sums[i] = ew_add32(sums[i], parts[i]);
+        sums[i + 1] = ew_add32(sums[i + 1], (int32_t)((uint32_t)parts[i + 1] - (uint32_t)parts[i]) >> 8);
     }
 }
 
@@ -64,20 +76,6 @@ static void dot(const int8_t *x, const int8_t *w, const int8_t *w1, int32_t grou
 static void value(int32_t x, const int8_t *w, int32_t wide, int32_t *sums) {
     sums[0] = ew_add32(sums[0], x * w[0]);
     sums[1] = ew_add32(sums[1], x * (w[1] + (!wide && w[0] < 0)));
-}
-
-/* Two pairs of channels, for weights aligned to 4 and not wide. The difference of the sums must not reach 2^31: 508 values
- * at a time. */
-static void four(const int8_t *x, const int8_t *w, int32_t next, int32_t groups, int32_t *sums) {
-    for (int32_t now; groups > 0; groups -= now, x += 4 * now, w += 8 * now) {
-        int32_t part[4];
-        now = ew_min(groups, 127);
-        dot(x, w, w + next, now, part);
-        for (int32_t i = 0; i < 4; i += 2) {
-            sums[i] = ew_add32(sums[i], part[i]);
-            sums[i + 1] = ew_add32(sums[i + 1], (int32_t)((uint32_t)part[i + 1] - (uint32_t)part[i]) >> 8);
-        }
-    }
 }
 
 /* One pair, whatever the weights. */
@@ -106,26 +104,28 @@ static int32_t single(const int8_t *x, const int8_t *w, int32_t depth) {
 }
 
 int32_t ew_dot(const int8_t *x, const int8_t *w, int32_t depth, int32_t channels, int32_t wide, int32_t *sums) {
-    int32_t fast = channels >= 4 && depth % 2 == 0 && (uintptr_t)w % 4 == 0 && !wide, groups = depth / 4;
-    sums[0] = 0;
+    int32_t fast = depth % 2 == 0 && (uintptr_t)w % 4 == 0 && !wide, groups = depth / 4;
+    int32_t next = fast && channels >= 4 ? 2 * depth : 0; /* 0: one pair, twice */
+    sums[0] = 0, sums[1] = 0, sums[2] = 0, sums[3] = 0;
     if (channels == 1) {
         sums[0] = single(x, w, depth);
         return 1;
     }
-    sums[1] = 0;
-    if (fast) sums[2] = 0, sums[3] = 0;
     if (depth & 1) value(*x++, w, wide, sums), w += 2;
     if (fast) {
-        four(x, w, 2 * depth, groups, sums);
+        for (int32_t now; groups > 0; groups -= now, x += 4 * now, w += 8 * now) {
+            now = ew_min(groups, 127);
+            dot(x, w, w + next, now, sums);
+        }
     } else {
         two(x, w, groups, wide, sums);
+        x += 4 * groups, w += 8 * groups;
     }
-    x += 4 * groups, w += 8 * groups;
     for (int32_t i = 0; i < (depth & 2); i++, w += 2) {
         value(x[i], w, wide, sums);
-        if (fast) value(x[i], w + 2 * depth, wide, sums + 2);
+        value(x[i], w + next, wide, sums + 2);
     }
-    return fast ? 4 : 2;
+    return next ? 4 : 2;
 }
 
 #endif

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from profiles.errors import ModelError, UnsupportedError
 from targets.tflite_micro.graph import shapes
+from targets.tflite_micro.graph.canonical import as_convolutions
 from targets.tflite_micro.graph.fold import fold
 from targets.tflite_micro.graph.fuse import fuse_activations, fuse_paddings
 from targets.tflite_micro.graph.identity import as_reshapes, drop_identities, drop_round_trips
@@ -128,5 +129,5 @@ def _quantized(tensor: Tensor) -> object:
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fold, strip_inputs, strip_outputs, drop_round_trips, bridge_islands, as_reshapes, drop_identities, live,
-    fuse_activations, fuse_paddings, share_constants, live,
+    as_convolutions, fuse_activations, fuse_paddings, share_constants, live,
 )  # fmt: skip

@@ -15,11 +15,13 @@ from targets.tflite_micro.ops.requant import reach
 SOURCES: dict[Variant, dict[str, tuple[str, ...]]] = {
     "portable": {
         "ew_conv": ("ew_conv.c", "ew_ring.c", "ew_block.c"), "ew_pointwise": ("ew_pointwise.c", "ew_block.c"),
+        "ew_conv_line": ("ew_conv_line.c", "ew_block.c"),
         "ew_depthwise": ("ew_depthwise.c", "ew_ring.c", "ew_lines.c"), "ew_dense": ("ew_dense.c",),
     },
     "dsp": {
         "ew_conv": ("ew_conv.c", "ew_ring.c", "ew_block_dsp.c", "ew_dot_dsp.c", "ew_finish_dsp.c"),
         "ew_pointwise": ("ew_pointwise.c", "ew_block_dsp.c", "ew_dot_dsp.c", "ew_finish_dsp.c"),
+        "ew_conv_line": ("ew_conv_line.c", "ew_block_dsp.c", "ew_dot_dsp.c", "ew_finish_dsp.c"),
         "ew_depthwise": ("ew_depthwise.c", "ew_ring.c", "ew_lines_dsp.c", "ew_finish_dsp.c"),
         "ew_dense": ("ew_dense.c", "ew_dense_dsp.c", "ew_dot_dsp.c"),
     },
@@ -124,6 +126,12 @@ def pointwise_scratch(params: Mapping[str, int], variant: Variant) -> int:
     whole = params["stride_h"] == params["stride_w"] == 1
     count = params["out_w"] * (params["out_h"] if whole else 1)
     return _products(params["in_c"], count, variant)
+
+
+def line_scratch(params: Mapping[str, int], variant: Variant) -> int:
+    """Bytes of scratch of ``ew_conv_line``."""
+    depth = params["kernel_w"] * params["in_c"]
+    return _up(depth, 16) + _products(depth, params["out_w"], variant)
 
 
 def dense_scratch(params: Mapping[str, int], variant: Variant) -> int:
