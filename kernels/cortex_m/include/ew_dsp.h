@@ -1,5 +1,7 @@
 /* The DSP extension of Armv7E-M and Armv8-M, one function per instruction, and what they compute in plain C for other
  * machines. A `pair` is a word of two signed 16-bit halves, the first in the low half.
+ *
+ * Words and halves are loaded from, and halves stored to, any address: CCR.UNALIGN_TRP must be 0, as it is at reset.
  */
 #ifndef EW_DSP_H
 #define EW_DSP_H
@@ -18,11 +20,12 @@ EW_INLINE uint32_t ew_pair(int32_t first, int32_t second) { return (uint32_t)(ui
 
 #if defined(__ARM_FEATURE_DSP)
 
-/* Of functions that are assembler alone: the compiler is not to conclude anything from their bodies. */
+/* Of functions that are assembler alone: the compiler is not to conclude anything from their bodies; and ADR counts from
+ * multiples of 4, which are those of the linker only where the function starts at one. */
 #if defined(__clang__)
-#define EW_DSP_NAKED __attribute__((naked, noinline, used))
+#define EW_DSP_NAKED __attribute__((naked, noinline, used, aligned(4)))
 #else
-#define EW_DSP_NAKED __attribute__((naked, noipa, used))
+#define EW_DSP_NAKED __attribute__((naked, noipa, used, aligned(4)))
 #endif
 
 #define EW_DSP_2(name, result, text, A, B)                    \

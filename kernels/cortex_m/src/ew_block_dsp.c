@@ -207,10 +207,9 @@ EW_DSP_NAKED static void ew_block_four(const four_t *f __attribute__((unused))) 
 }
 
 /* Values of four windows from `in` up to `end`, a multiple of four, as columns. Returns the end of the columns. */
-EW_DSP_NAKED static uint32_t *widen_fours(const int8_t *in __attribute__((unused)),
-                                                    int32_t step __attribute__((unused)),
-                                                    const int8_t *end __attribute__((unused)),
-                                                    uint32_t *to __attribute__((unused))) {
+EW_DSP_NAKED static uint32_t *widen_fours(
+    const int8_t *in __attribute__((unused)), int32_t step __attribute__((unused)),
+    const int8_t *end __attribute__((unused)), uint32_t *to __attribute__((unused))) {
     __asm volatile(
         ".syntax unified\n"
         "push {r4-r11, lr}\n"

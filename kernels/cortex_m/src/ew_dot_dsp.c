@@ -5,11 +5,11 @@
 
 #if defined(__ARM_FEATURE_DSP)
 
-/* Adds two pairs of channels times `groups` times four values of one window. The sums that the instructions make must not reach
- * 2^31: 127 groups at most. */
+/* Adds two pairs of channels times `groups` times four values of one window; 127 groups at most, so that the difference of the
+ * two sums that a pair has on the way stays below 2^31. */
 EW_DSP_NAKED static void dot(const int8_t *x __attribute__((unused)), const int8_t *w __attribute__((unused)),
-                                       const int8_t *w1 __attribute__((unused)), int32_t groups __attribute__((unused)),
-                                       int32_t *sums __attribute__((unused))) {
+                             const int8_t *w1 __attribute__((unused)), int32_t groups __attribute__((unused)),
+                             int32_t *sums __attribute__((unused))) {
 #define EW_PAIR(w, first, both)             \
     "ldrd r10, r11, [" w "], #8\n"          \
     "sxtb16 r12, r10\n"                     \

@@ -79,12 +79,13 @@ typedef struct {
     int32_t zero;
     int32_t out_step;
     int32_t span; /* bytes from the first window to behind the last one */
-    int32_t entry; /* of the loops below: 2 for strides of two windows, and 1 for an odd number of windows */
+    int32_t entry; /* into the loops below: 2 for strides of two pixels, and 1 for an odd number of windows */
 } run_t;
 
 #if defined(__ARM_FEATURE_DSP)
 
-/* One output of 3x3 taps; r11 window, r2, r3, r6, r7, r8 doubled weights, r9 bias, r10 multiplier, r12 step, r1 start, lr out. */
+/* One output of 3x3 taps; r11 window, r2, r3, r6, r7, r8 doubled weights, r9 bias, r10 multiplier, r12 step, r1 start, lr out,
+ * r4 out_step. */
 #define EW_OUTPUT(step)                 \
     "ldr r5, [r11], #" #step "\n"       \
     "smlad r0, r5, r2, r9\n"            \
@@ -224,21 +225,18 @@ __attribute__((noinline)) static void any(const run_t *run, const ew_windows_t *
 
 void ew_lines(const ew_conv_t *p, const ew_windows_t *w) {
     int32_t taps = p->kernel_h * p->kernel_w, per = p->out_c / p->in_c, step = w->step;
-    int32_t fast = taps == 9 && (step == 6 || step == 12), channels = p->out_c;
+    int32_t fast = taps == 9 && (step == 6 || step == 12);
     run_t run = {(const int16_t *)w->window, p->weights, p->bias, p->shift, w->out, per == 1 ? w->apart : 0, 0,
                  2 * p->out_zero + 1, w->out_step, w->count * step, (step == 12 ? 2 : 0) + (w->count & 1)};
-    for (; channels > 0; channels -= run.channels) {
-        run.channels = per == 1 ? channels : per;
+    int32_t together = per == 1 ? p->out_c : per; /* channels that one `run` can go through */
+    for (int32_t left = p->out_c; left > 0; left -= together, run.window += per == 1 ? 0 : w->apart / 2) {
+        run.channels = together;
         while (run.channels > 0) {
             if (fast) nine(&run);
-            if (run.channels > 0) {
-                any(&run, w, taps);
-                run.window += run.apart / 2, run.weights += taps, run.bias += 2, run.shift++, run.out++;
-                run.channels--;
-            }
+            if (run.channels == 0) break;
+            any(&run, w, taps);
+            run.window += run.apart / 2, run.weights += taps, run.bias += 2, run.shift++, run.out++, run.channels--;
         }
-        run.channels = per == 1 ? channels : per;
-        if (per > 1) run.window += w->apart / 2;
     }
     for (int32_t n = 0; n < w->count; n++) ew_limit(w->out + n * w->out_step, p->out_c, p->act_min, p->act_max);
 }

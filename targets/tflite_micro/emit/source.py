@@ -92,7 +92,8 @@ class _View:
         return [self._io(self.graph.tensor(key)) for key in keys]
 
     def _io(self, tensor: Tensor) -> dict[str, Any]:
-        scale = f", real = {tensor.scale!r} * (q - {tensor.zero_point})" if tensor.quantization else ""
+        sign = "+" if tensor.quantization and tensor.zero_point < 0 else "-"
+        scale = f", real = {tensor.scale!r} * (q {sign} {abs(tensor.zero_point)})" if tensor.quantization else ""
         shape = " x ".join(str(size) for size in tensor.shape)
         words = f"{tensor.dtype} {shape}{scale}"
         return {"offset": self.program.offsets[tensor.index], "bytes": tensor.bytes, "words": words}

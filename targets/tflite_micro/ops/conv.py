@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -42,40 +43,70 @@ def pixel_head_start(image: Tensor, output: Tensor, stride: tuple[int, int]) -> 
 
 
 def lower(op: Op, graph: Graph, variant: Variant) -> Call:
-    """The call of ``ew_pointwise`` where the kernel is a single pixel, else of ``ew_conv``."""
+    """The call of ``ew_conv``, or of ``ew_pointwise`` or ``ew_conv_line`` where the windows lie in the input itself."""
     image, output, weights = graph.ins(op)[0], graph.outs(op)[0], weights_of(op, graph)
     assert image is not None and weights.data is not None and weights.quantization is not None
     geometry, groups = geometry_of(op, graph), image.shape[3] // weights.shape[3]
-    single = geometry.kernel == (1, 1) and geometry.pad == (0, 0) and groups == 1 and _inside(image, output, geometry)
     rows = pack.window_rows(weights.data)
     bias = fold_bias(rows, values_of(bias_of(op, graph)), image.zero_point)
     reals = real_multipliers(image.scale, weights.quantization.scale, output.scale)
     members = image_members(op, graph, groups=groups, wide=pack.is_wide(weights.data, groups, variant))
+    function, members, overlap, scratch = _kernel(image, output, geometry, members, variant)
+    single = function == "ew_pointwise"
     packed = pack.pointwise(rows, variant) if single else pack.conv(weights.data, groups, variant)
-    function = "ew_pointwise" if single else "ew_conv"
     params = {
         "weights": Const(packed, Role.WEIGHTS),
         **pack.constants(rows, bias, *rounded_twice(reals, output.shape[3]), variant),
         **members,
     }
+    by_rows = None if function == "ew_conv_line" else rows_of(function, image, output, geometry, ring=not single)
     return Call(
-        function, params, (In(image.index), Out(output.index), Scratch()),
-        scratch=pack.pointwise_scratch(members, variant) if single else pack.conv_scratch(members, variant),
-        overlap={image.index: _overlap(image, output, geometry, members if single else None, variant)},
-        rows=rows_of(function, image, output, geometry, ring=not single), sources=pack.SOURCES[variant][function],
+        function, params, (In(image.index), Out(output.index), Scratch()), scratch=scratch,
+        overlap={image.index: overlap}, rows=by_rows, sources=pack.SOURCES[variant][function],
         macs=output.elements * rows.shape[1],
     )  # fmt: skip
 
 
-def _overlap(
-    image: Tensor, output: Tensor, geometry: Geometry, pointwise: Mapping[str, int] | None, variant: Variant
-) -> int:
-    """How far the output must stay behind the input; ``pointwise``: the parameters of a kernel without a ring."""
-    if pointwise is None:
-        return head_start(image, output, geometry)
-    if variant == "mve":
-        return pack_mve.pointwise_head_start(pointwise)
-    return pixel_head_start(image, output, geometry.stride)
+def _kernel(
+    image: Tensor, output: Tensor, geometry: Geometry, members: dict[str, Any], variant: Variant
+) -> tuple[str, dict[str, Any], int, int]:
+    """Name of the kernel, members of its struct, how far the output must stay behind the input, bytes of scratch."""
+    plain = members["groups"] == 1 and geometry.pad == (0, 0) and _inside(image, output, geometry)
+    if geometry.kernel == (1, 1) and plain:
+        mve = variant == "mve"
+        start = pack_mve.pointwise_head_start(members) if mve else pixel_head_start(image, output, geometry.stride)
+        return "ew_pointwise", members, start, pack.pointwise_scratch(members, variant)
+    if variant != "mve" and members["groups"] == 1:
+        for axis, lying in enumerate((members, _turned(members))):
+            if _is_line(image, output, geometry, axis):
+                return "ew_conv_line", lying, line_head_start(lying), pack.line_scratch(lying, variant)
+    return "ew_conv", members, head_start(image, output, geometry), pack.conv_scratch(members, variant)
+
+
+def _is_line(image: Tensor, output: Tensor, geometry: Geometry, axis: int) -> bool:
+    """Whether image and kernel are one pixel along an axis, and the kernel is not dilated along the other."""
+    thin = image.shape[1 + axis] == output.shape[1 + axis] == geometry.kernel[axis] == 1 and geometry.pad[axis] == 0
+    return thin and geometry.dilation[1 - axis] == 1
+
+
+def _turned(members: dict[str, Any]) -> dict[str, Any]:
+    """An image one pixel wide as one that is one pixel high: the same bytes."""
+    names = ("in", "out", "kernel", "stride", "dilation")
+    other = {f"{name}_{a}": f"{name}_{b}" for name in names for a, b in ("hw", "wh")}
+    other |= {"pad_top": "pad_left", "pad_left": "pad_top"}
+    return {name: members[other.get(name, name)] for name in members}
+
+
+def line_head_start(p: Mapping[str, int]) -> int:
+    """:func:`head_start` of ``ew_conv_line``: a window is read before its outputs are written.
+
+    Args:
+        p: members of its struct.
+    """
+    x, n = np.arange(p["out_w"]), np.arange(p["batch"])[:, None]
+    first = (n * p["in_w"] + np.clip(x * p["stride_w"] - p["pad_left"], 0, p["in_w"])) * p["in_c"]
+    behind = np.arange(1, first.size) * p["out_c"] - first.reshape(-1)[1:]
+    return int(behind.max(initial=-p["batch"] * p["in_w"] * p["in_c"]))
 
 
 def _inside(image: Tensor, output: Tensor, geometry: Geometry) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,13 @@ def four_axes(op: Op, graph: Graph) -> str:
 
 
 def small_windows(op: Op, graph: Graph) -> str:
-    """Strides and dilations are at least 1, and windows span 32767 pixels at most."""
+    """Strides and dilations are at least 1, a window spans 32767 pixels and has 65535 values at most."""
     for name, taps in zip("hw", weights_of(op, graph).shape[1:3], strict=True):
         stride, dilation = option(op, f"stride_{name}", 1), option(op, f"dilation_{name}_factor", 1)
         if not 1 <= stride <= LARGEST or dilation < 1 or (taps - 1) * dilation >= LARGEST:
             return f"a stride of {stride}, a dilation of {dilation} and {taps} taps"
-    return ""
+    values = math.prod(weights_of(op, graph).shape[1 : 4 if channel_axis(op) == 0 else 3])
+    return "" if values <= 65535 else f"a window of {values} values"
 
 
 def matching_sizes(op: Op, graph: Graph) -> str:

@@ -1,6 +1,7 @@
 """CONV_2D equals the reference, on the host with sanitizers and on emulated cores."""
 
 import dataclasses
+from unittest import mock
 
 import harness
 import numpy as np
@@ -9,9 +10,10 @@ from convolutions import NONE, RELU, RELU6, RELU_N1, VALID, Layers, check_overla
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from targets.tflite_micro.firmware import flags
 from targets.tflite_micro.graph.ir import Graph, Op, Quantization, Tensor
 from targets.tflite_micro.ops import pack, pack_dsp
-from targets.tflite_micro.ops.conv import lower, pixel_head_start
+from targets.tflite_micro.ops.conv import line_head_start, lower, pixel_head_start
 from targets.tflite_micro.ops.geometry import Geometry, head_start
 from targets.tflite_micro.ops.registry import obstacle
 
@@ -37,6 +39,11 @@ def every_path():
     layers.conv((1, 4, 4, 60), 4, (3, 3), low=-127, gain=1.0)
     layers.conv((1, 2, 2, 64), 4, (3, 3), zeros=(-128, 0))  # -128 above negative weights: wide products
     layers.conv((1, 1, 5, 2), 4, (1, 5), gain=1e-8)
+    layers.conv((1, 1, 23, 4), 6, (1, 5), low=-127, act=RELU)  # along one axis
+    layers.conv((2, 17, 1, 3), 5, (4, 1), stride=(2, 1), low=-127)
+    layers.conv((1, 6, 1, 5), 4, (9, 1), low=-127)
+    layers.conv((1, 1, 20, 2), 3, (1, 3), stride=(1, 4), padding=VALID)
+    layers.conv((1, 1, 9, 4), 4, (1, 3), dilation=(1, 2), low=-127)
     layers.conv((1, 8, 8, 4), 4, (3, 3), ties=5)
     layers.conv((1, 8, 8, 4), 4, (1, 1), ties=1, zeros=(-128, -128))
     return layers
@@ -50,6 +57,11 @@ def test_equals_the_reference(variant):
 @pytest.mark.parametrize("device", ["cortex-m3-an385", "cortex-m4-an386", "cortex-m33-an505"])
 def test_equals_the_reference_on_a_core(device):
     every_path().check(8, device=device)
+
+
+def test_equals_the_reference_when_compiled_for_size():
+    with mock.patch.object(flags, "is_compact", lambda stem: True):
+        every_path().check(4, device="cortex-m4-an386")
 
 
 def random_shapes(seed, count):
@@ -104,6 +116,8 @@ def test_the_output_may_come_as_close_to_the_input_as_promised(variant):
         ((1, 5, 5, 8), 8, (1, 1), {}),
         ((1, 5, 5, 4), 9, (1, 1), {}),
         ((1, 5, 5, 9), 5, (1, 1), {"stride": (2, 2)}),
+        ((2, 1, 19, 4), 4, (1, 5), {}),
+        ((1, 19, 1, 4), 7, (4, 1), {"stride": (2, 1)}),
     ]
     for shape, channels, kernel, words in cases:
         check_overlap(Layers(2).conv(shape, channels, kernel, low=-127, **words).many.model(), variant)
@@ -163,6 +177,34 @@ def test_pixel_head_start_is_the_smallest_that_keeps_unread_pixels(batch, out_h,
     found = pixel_head_start(image, output, (stride, stride))
     assert safe(found), f"{found} is not enough"
     assert found == -image.bytes or not safe(found - 1), f"{found} is more than is needed"
+
+
+@given(*(st.integers(1, n) for n in (2, 12, 9, 4, 4, 4)), st.integers(0, 8))
+@settings(max_examples=60, deadline=None)
+def test_line_head_start_is_the_smallest_that_keeps_unread_windows(batch, size, kernel, stride, in_c, out_c, pad):
+    pad = min(pad, kernel - 1)
+    out = max((size + pad - kernel) // stride + 1, 1)
+    names = {
+        "batch": batch,
+        "in_w": size,
+        "out_w": out,
+        "in_c": in_c,
+        "out_c": out_c,
+        "stride_w": stride,
+        "pad_left": pad,
+    }
+    windows = [
+        [(n * size + x) * in_c for x in range(max(o * stride - pad, 0), min(o * stride - pad + kernel, size))]
+        for n in range(batch) for o in range(out)
+    ]  # fmt: skip
+
+    def safe(ahead):
+        later = [[start for window in windows[place + 1 :] for start in window] for place in range(len(windows))]
+        return all(ahead + start >= (place + 1) * out_c for place, starts in enumerate(later) for start in starts)
+
+    found = line_head_start(names)
+    assert safe(found), f"{found} is not enough"
+    assert found == -batch * size * in_c or not safe(found - 1), f"{found} is more than is needed"
 
 
 @given(st.integers(1, 7), st.integers(1, 13), st.booleans(), st.integers(0, 2**32))

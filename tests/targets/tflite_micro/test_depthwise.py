@@ -1,11 +1,14 @@
 """DEPTHWISE_CONV_2D equals the reference, on the host with sanitizers and on emulated cores."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from convolutions import RELU, RELU6, RELU_N1, VALID, Layers, check_overlap
 from hypothesis import given
 from hypothesis import strategies as st
 
+from targets.tflite_micro.firmware import flags
 from targets.tflite_micro.graph.ir import Graph, Op, Quantization, Tensor
 from targets.tflite_micro.ops import pack_dsp
 from targets.tflite_micro.ops.depthwise import lower
@@ -45,6 +48,11 @@ def test_equals_the_reference(variant):
 @pytest.mark.parametrize("device", ["cortex-m3-an385", "cortex-m4-an386", "cortex-m7-an500"])
 def test_equals_the_reference_on_a_core(device):
     every_path().check(8, device=device)
+
+
+def test_equals_the_reference_when_compiled_for_size():
+    with mock.patch.object(flags, "is_compact", lambda stem: True):
+        every_path().check(4, device="cortex-m4-an386")
 
 
 def random_shapes(seed, count):
