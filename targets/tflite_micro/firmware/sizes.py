@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from targets.tflite_micro.firmware.elf import read_elf
+from targets.tflite_micro.firmware.elf import Elf, read_elf
 from targets.tflite_micro.firmware.memory import ARENA_SECTION, CONSTANT_PREFIX, ROLES
 
 _LARGEST = 20
@@ -22,8 +23,8 @@ def sizes(elf: Path) -> dict[str, int]:
 
     Returns:
         ``code`` (instructions, vectors, and constants that are not the model's), the model's constants ``weights``,
-        ``bias``, ``requant`` and ``table``, and ``data`` (initial values) make up ``flash``. ``data``, ``bss``,
-        ``stack`` and ``arena`` make up ``ram``.
+        ``bias``, ``requant`` and ``table``, ``padding`` between them and ``data`` (initial values) make up ``flash``.
+        ``data``, ``bss``, ``stack`` and ``arena`` make up ``ram``.
 
     Raises:
         ModelError: not an ELF file.
@@ -36,8 +37,26 @@ def sizes(elf: Path) -> dict[str, int]:
         "stack": found.size(".stack"),
         "arena": found.size(".arena"),
     }
-    flash = code + sum(roles.values()) + data
-    return {"code": code, **roles, "data": data, "flash": flash, **ram, "ram": data + sum(ram.values())}
+    padding = _padding(found)
+    flash = code + sum(roles.values()) + padding + data
+    return {
+        "code": code,
+        **roles,
+        "padding": padding,
+        "data": data,
+        "flash": flash,
+        **ram,
+        "ram": data + sum(ram.values()),
+    }
+
+
+def _padding(elf: Elf) -> int:
+    """Bytes between sections of one memory that only align the next one."""
+    placed = sorted(
+        (s.address, s.size, s.align) for s in elf.sections if s.loaded and s.stored and not s.writable and s.size
+    )
+    gaps = [(after[0] - (at + size), after[2]) for (at, size, _), after in itertools.pairwise(placed)]
+    return sum(gap for gap, align in gaps if 0 < gap < max(align, 1))
 
 
 def map_summary(path: Path) -> dict[str, Any]:
