@@ -15,8 +15,13 @@ from targets.tflite_micro.plan.strips import Group
 from targets.tflite_micro.program import Layer, Program
 
 
-def make_program(graph: Graph, variant: Variant) -> Program:
+def make_program(graph: Graph, variant: Variant, fused_rows: bool = True) -> Program:
     """Lower and place.
+
+    Args:
+        graph: simplified.
+        variant: of the kernels.
+        fused_rows: whether neighbouring layers may run together row by row, which saves memory and costs calls.
 
     Raises:
         UnsupportedError: an operator cannot be built.
@@ -24,7 +29,7 @@ def make_program(graph: Graph, variant: Variant) -> Program:
     roots = aliases(graph)
     calls = tuple(_by_roots(call, roots) for call in lower(graph, variant))
     rooted = dataclasses.replace(graph, inputs=_renamed(graph.inputs, roots), outputs=_renamed(graph.outputs, roots))
-    fused = fuse(calls, buffers_of(rooted, calls))
+    fused = fuse(calls, buffers_of(rooted, calls), groups=fused_rows)
     found = fused.plan
     layers = tuple(_layer(calls, fused.units[index], found.scratch_offsets.get(index, 0)) for index in found.order)
     offsets = {

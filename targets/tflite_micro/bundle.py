@@ -14,7 +14,7 @@ from targets.files import write_bytes, write_json
 from targets.registry import program_version
 from targets.tflite_io import native_io
 from targets.tflite_micro.build import make_program
-from targets.tflite_micro.device import emulated_device, variant_of
+from targets.tflite_micro.device import emulated_device, fused_rows, variant_of
 from targets.tflite_micro.emit.library import sources_of, write_library
 from targets.tflite_micro.firmware.build import Firmware, link
 from targets.tflite_micro.firmware.sizes import map_summary, sizes
@@ -39,7 +39,9 @@ def write_bundle(model: ExportedModel, device: Device, out: Path) -> Compiled:
     """
     assert model.tflite is not None
     graph = load_graph(model.tflite)
-    program = make_program(dataclasses.replace(graph, name=model.name), variant_of(device.cpu.features))
+    program = make_program(
+        dataclasses.replace(graph, name=model.name), variant_of(device.cpu.features), fused_rows(device)
+    )
     _refuse_too_large(program, device)
     facts = {"sha256": hashlib.sha256(model.tflite.read_bytes()).hexdigest(), "mcpu": device.parameters["mcpu"]}
     write_bytes(out / "model.tflite", model.tflite.read_bytes())

@@ -19,6 +19,11 @@ def variant_of(features: Iterable[str]) -> Variant:
     return "mve" if "mve" in known else "dsp" if "dsp" in known else "portable"
 
 
+def fused_rows(device: Device) -> bool:
+    """Whether layers may run together row by row: the parameter ``fuse``, on where a profile has none."""
+    return bool(device.parameters.get("fuse", True))
+
+
 def largest(device: Device, kind: str) -> float:
     """Bytes of the largest single memory of one kind: an arena or a weight table does not straddle two."""
     return max((memory.size for memory in device.memories if memory.kind == kind), default=0.0)

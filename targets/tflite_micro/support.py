@@ -9,7 +9,7 @@ from profiles.errors import EdgewrightError
 from profiles.units import format_quantity
 from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
 from targets.tflite_micro.build import make_program
-from targets.tflite_micro.device import CODE_ESTIMATE, RAM_ESTIMATE, largest, variant_of
+from targets.tflite_micro.device import CODE_ESTIMATE, RAM_ESTIMATE, fused_rows, largest, variant_of
 from targets.tflite_micro.graph.ir import Graph, Tensor
 from targets.tflite_micro.graph.islands import BRIDGED
 from targets.tflite_micro.graph.load import load_graph
@@ -29,7 +29,7 @@ def report(target: str, model: ExportedModel, device: Device, precision: str) ->
     if any(row.verdict is Verdict.UNSUPPORTED for row in rows):
         return SupportReport(target, device.name, precision, rows, weights_bytes=_constant_bytes(graph))
     try:
-        program = make_program(graph, variant_of(device.cpu.features))
+        program = make_program(graph, variant_of(device.cpu.features), fused_rows(device))
     except EdgewrightError as error:
         return SupportReport(target, device.name, precision, rows, problems=(str(error),))
     said, problems = fits(program, device)

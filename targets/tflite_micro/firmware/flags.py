@@ -16,7 +16,7 @@ COMMON = (
 )
 #: Kernels and generated code: -O3 slows some kernels down and doubles them in size.
 FAST = ("-O2",)
-#: What runs once per row or layer, and kernels whose inner loops are written by hand: -O2 makes these larger by a tenth,
+#: What runs once per row or layer, and kernels whose inner loops are written by hand: -O2 makes these larger by a tenth
 #: and the networks of MLPerf Tiny faster by 0.4 % at most.
 COMPACT = ("-Os",)
 #: Start-up code and protocol. A loop that fills memory must not become a call of the memset that it is.

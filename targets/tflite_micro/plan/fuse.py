@@ -43,8 +43,10 @@ class Fused:
         return tuple(self.grouped.values())
 
 
-def fuse(calls: Sequence[Call], buffers: Sequence[Buffer], align: int = 16) -> Fused:
+def fuse(calls: Sequence[Call], buffers: Sequence[Buffer], align: int = 16, *, groups: bool = True) -> Fused:
     """The plan with the smallest arena found; groups only where they make it smaller, of as few calls as possible.
+
+    Without ``groups`` calls run one after the other.
 
     Raises:
         ValueError: calls and buffers do not fit together (see :class:`problem.Problem`).
@@ -52,6 +54,8 @@ def fuse(calls: Sequence[Call], buffers: Sequence[Buffer], align: int = 16) -> F
     problem = problem_of(calls, buffers, align)
     single = plan(problem)
     best = Fused(problem, tuple(range(len(calls))), single, single.arena)
+    if not groups:
+        return best
     flow = Flow(calls, buffers)
     for order in dict.fromkeys((problem.file_order, single.order, best_order(problem).order)):
         for found in _candidates(problem, flow, order, best.plan.arena):
