@@ -101,7 +101,7 @@ has not been calibrated with:
 - int8, calibrated with min-max on 16 samples: a signal to quantization noise ratio of at least
   {LEAST_SQNR:g} dB, and within {MOST_STEPS:g} steps of the output of what the quantized graph means. That is told by
   ONNX Runtime with all graph optimisations off, by OpenVINO with its low-precision kernels off, and by
-  LiteRT's reference kernels.
+  LiteRT's reference kernels. Firmware, run on an emulated Cortex-M55, must equal the reference kernels to the bit.
 
 It is **NOT_SUPPORTED** when the exporter or `edgewright support` says no, with the reason, before anything is
 compiled. Anything else is **FAIL**, a crash after `support` said yes included. There is none. The null
