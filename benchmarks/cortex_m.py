@@ -114,8 +114,8 @@ def _write(found: dict[tuple[str, str], dict[str, Any]], accuracy: dict[str, dic
                "constants B", "flash B", "of TFLM", "init"]  # fmt: skip
     rows = [_row(model, core, row) for (model, core), row in found.items()]
     notes = [
-        "Simulated: instructions executed under QEMU 7.2, counted by a TCG plugin; not cycles. gcc 12.2, -O2, and -Os for "
-        "what is not hot (`targets/tflite_micro/firmware/flags.py`).",
+        "Simulated: instructions executed under QEMU 7.2, counted by a TCG plugin; not cycles. gcc 12.2, -O2, and -Os "
+        "for what is not hot (`targets/tflite_micro/firmware/flags.py`).",
         "TFLM with CMSIS-NN: release flags, gcc 12.2, the same method, init excluded; code as it comes and with -Os. "
         "Its figures were taken once and are constants in `benchmarks/cortex_m.py`; there are none for M3, M7 and M33.",
         "Code: kernels, generated code, start-up and the serial protocol. Constants: weights, biases, multipliers, "

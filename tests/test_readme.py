@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tools.docs.checking import problem
+from tools.docs.checking import absent_programs, problem
 from tools.docs.checkout import Checkout
 from tools.docs.markdown import blocks, commands
 from tools.docs.pages import ROOT
@@ -34,6 +34,8 @@ def test_make_demo_does_what_the_readme_says(checkout):
 @pytest.mark.parametrize("number", range(len(BLOCKS)), ids=lambda number: f"line-{BLOCKS[number].line}")
 def test_blocks_in_order(number, checkout):
     """Each block after those before it; a failure stops only the blocks that need its files."""
+    if absent := absent_programs(BLOCKS[number]):
+        pytest.skip(f"this block needs {', '.join(absent)}; run: edgewright doctor")
     if BLOCKS[number].language == "console":
         assert checkout.demo().status == 0, "make demo failed, and the commands below it use its bundles"
     found = problem(BLOCKS[number], checkout)

@@ -1,5 +1,8 @@
 """Every target × every case × every precision, against float64; known gaps are data with reasons."""
 
+import os
+import shutil
+
 import pytest
 from conformance.cases import CASES
 from conformance.expected import load_expected
@@ -14,6 +17,9 @@ INT8 = [(case.name, target) for case in CASES for target in target_names() if ta
 
 
 def need(target):
+    absent = [name for name in load_target(target).programs if shutil.which(name) is None]
+    if absent and not os.environ.get("CI"):
+        pytest.skip(f"the target '{target}' needs {', '.join(absent)}; run: edgewright doctor")
     missing = missing_packages(load_target(target))
     if missing:
         pytest.skip(f"the target '{target}' needs {', '.join(missing)}; run: pip install 'edgewright[{target}]'")

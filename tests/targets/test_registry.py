@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 
@@ -45,7 +46,8 @@ def test_versions_are_those_of_what_is_installed(name):
     versions = tool_versions(target)
     assert set(versions) == {*target.packages, *target.programs}
     assert all(versions[package] == installed_version(package) for package in target.packages)
-    assert all(any(sign.isdigit() for sign in version) for version in versions.values()), versions
+    here = [version for name, version in versions.items() if name not in target.programs or shutil.which(name)]
+    assert all(any(sign.isdigit() for sign in version) for version in here), versions
 
 
 def test_loading_every_target_imports_no_vendor_package():
