@@ -14,8 +14,8 @@ from profiles.errors import DataError
 from toolchain.project import project_from_dict
 
 CLAIM = (
-    "Against TFLM with CMSIS-NN: at most 0.75 of the instructions, 0.70 of the arena, 0.20 of the code; and the "
-    "firmware is as accurate as the same int8 model on the host, exactly."
+    "Simulated by QEMU, against TFLM with CMSIS-NN: at most 0.75 of the instructions, 0.70 of the arena, 0.20 of the "
+    "code; and the firmware is as accurate as the same int8 model on the host, exactly."
 )
 MODELS = ROOT.parent / "shared" / "models" / "mlperf_tiny"
 CORES = {"M3": "cortex-m3-an385", "M4": "cortex-m4-an386", "M7": "cortex-m7-an500", "M33": "cortex-m33-an505",
