@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from profiles.device import Identity
+from profiles.errors import ConfigError
 from profiles.machine import MachineState, matches
 from profiles.profiler import Profile
 from profiles.runner import Array, Arrays
@@ -71,6 +72,7 @@ def run_bundle(folder: Path, inputs: Arrays, progress: Progress = _no_progress) 
 
 def verify_bundle(artifact: Artifact, *, via: str = "", python: str = "") -> float:
     """The largest error of the golden outputs on that machine; raises VerificationError beyond the tolerance."""
+    _check_address(artifact, via)
     event = ask_worker(artifact.folder, {"action": "verify"}, via=via, python=python)
     return float(event["golden_error"])
 
@@ -79,12 +81,28 @@ def profile_bundle(
     artifact: Artifact, settings: Settings, *, via: str = "", python: str = "", progress: Progress = _no_progress
 ) -> Profile:
     """Measure a bundle. On a machine that is not its device, every figure becomes a stand-in that names the machine."""
+    _check_address(artifact, via)
     request = {"action": "profile", "settings": settings.as_dict()}
     event = ask_worker(artifact.folder, request, via=via, python=python, progress=progress)
     profile = Profile.from_dict(event["profile"])
     if artifact.device.get("reach") in APART:
         return profile
     return profile if is_device(artifact, profile) else profile.on_stand_in(profile.machine["description"])
+
+
+def _check_address(artifact: Artifact, via: str) -> None:
+    """Microcontrollers are reached over a serial port, machines with an operating system over ssh.
+
+    Raises:
+        ConfigError: the address is of the other kind.
+    """
+    has_system = artifact.device.get("reach", "local") not in APART
+    if via and via.startswith(SERIAL) == has_system:
+        raise ConfigError(
+            f"'{artifact.device.get('name')}' cannot be reached like this",
+            seen=via,
+            allowed="ssh://user@host:port" if has_system else "serial:///dev/PORT, or none: an emulator runs it",
+        )
 
 
 def is_device(artifact: Artifact, profile: Profile) -> bool:

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from profiles.errors import MissingToolError, VerificationError
+from profiles.errors import ConfigError, MissingToolError, VerificationError
 from profiles.machine import snapshot
 from profiles.measurement import Kind
 from profiles.sampling import Settings
@@ -79,3 +79,9 @@ def test_this_machine_is_no_device_that_it_does_not_look_like(identity):
 def test_profiles_survive_json(bundle):
     profile = profile_bundle(load_artifact(bundle), QUICK)
     assert json.loads(json.dumps(profile.as_dict()))["metrics"]["latency_p50"]["unit"] == "s"
+
+
+def test_a_machine_with_an_operating_system_has_no_serial_port(bundle):
+    with pytest.raises(ConfigError, match="cannot be reached like this") as caught:
+        verify_bundle(load_artifact(bundle), via="serial:///dev/ttyACM0")
+    assert caught.value.allowed.startswith("ssh://")

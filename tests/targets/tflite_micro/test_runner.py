@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from profiles.device import load_device
-from profiles.errors import VerificationError
+from profiles.errors import ConfigError, VerificationError
 from profiles.measurement import Kind
 from profiles.sampling import Settings
 from targets.artifact import Artifact, load_artifact, write_manifest
@@ -113,6 +113,12 @@ def test_a_board_is_measured_by_its_own_counter(bundle):
         with pytest.raises(VerificationError, match="runs other firmware"):
             verify_bundle(other, via=via)
         write_manifest(bundle)
+
+
+def test_firmware_does_not_travel_over_ssh(bundle):
+    with pytest.raises(ConfigError, match="cannot be reached like this") as caught:
+        profile_bundle(bundle, Settings(), via="ssh://pi@board")
+    assert "serial:///dev/PORT" in caught.value.allowed
 
 
 def test_a_board_pack_runs_on_the_emulated_board_with_the_same_core(tmp_path):
