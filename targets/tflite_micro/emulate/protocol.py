@@ -125,8 +125,13 @@ class Peer:
         self._parser = Parser()
         self._tags = itertools.cycle(range(1, 256))
 
-    def ask(self, code: Code, payload: bytes = b"", *, timeout: float) -> bytes:
+    def ask(self, code: Code, payload: bytes = b"", *, timeout: float, refusals: bool = True) -> bytes:
         """Send a command and wait for its answer.
+
+        Args:
+            code, payload: of the command.
+            timeout: in seconds.
+            refusals: whether a refusal with our tag is one of ours; after noise it may be one of noise.
 
         Raises:
             UnreachableError: no answer in time.
@@ -141,7 +146,7 @@ class Peer:
         while (answer := self._next(end)) is not None:
             if answer.tag == frame.tag and answer.code == code:
                 return answer.payload
-            if answer.tag == frame.tag:
+            if answer.tag == frame.tag and refusals:
                 raise VerificationError(f"{self.name} did not take {code.name}", seen=_words(answer.code))
         raise self._silent(timeout, f"no answer to {code.name}")
 
@@ -173,7 +178,7 @@ class Peer:
         """
         self._parser = Parser(self.longest)  # half an answer is not waited for either
         self.wire.write(bytes(longest + 2), timeout / 2)
-        return self.ask(Code.INFO, timeout=timeout / 2)
+        return self.ask(Code.INFO, timeout=timeout / 2, refusals=False)
 
     def _silent(self, timeout: float, seen: str) -> UnreachableError:
         return UnreachableError(

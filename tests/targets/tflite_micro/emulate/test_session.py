@@ -309,6 +309,14 @@ def test_after_any_noise_the_line_comes_back_into_step(open_session, noise):
     assert open_session.run(given).outputs[0] == plus_one(given[0])
 
 
+def test_a_refusal_of_noise_with_our_own_tag_is_not_taken_for_ours(open_session):
+    noise = b"".join(b"EW" + bytes([0x77, tag]) + bytes(4) for tag in range(1, 256))  # a wrong command with every tag
+    open_session._peer.wire.write(noise, 5)
+    open_session._peer.resync(sum(open_session.info.inputs), timeout=20)
+    given = inputs()
+    assert open_session.run(given).outputs[0] == plus_one(given[0])
+
+
 def test_a_request_that_was_cut_off_does_not_spoil_the_next_greeting():
     argv = qemu.argv(M4, built("cortex-m4-an386").elf)
     with qemu.started(argv, "fast") as wire:
