@@ -14,7 +14,7 @@ from targets.tflite_micro.ops.lstm import head_start
 from targets.tflite_micro.ops.registry import obstacle
 
 NONE, TANH = 0, 4
-CORES = ("cortex-m3-an385", "cortex-m4-an386", "cortex-m55-an547")
+CORES = ("cortex-m3-an385", "cortex-m4-an386", "cortex-m7-an500", "cortex-m33-an505", "cortex-m55-an547")
 
 
 def lstm(
