@@ -85,7 +85,7 @@ def test_a_rolling_buffer_equals_the_reference(words, copies):
 
 
 def test_a_rolling_buffer_equals_the_reference_on_every_core():
-    cores = ("cortex-m3-an385", "cortex-m4-an386", "cortex-m55-an547")
+    cores = ("cortex-m3-an385", "cortex-m4-an386", "cortex-m7-an500", "cortex-m33-an505", "cortex-m55-an547")
     harness.check(streaming(), 24, variants=(), devices=cores)
 
 
