@@ -16,7 +16,8 @@ from profiles.suggest import did_you_mean
 from profiles.units import parse_quantity
 
 DEVICES_DIR = Path(__file__).parent / "devices"
-PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+#: Number formats, widest first. ``fp8`` is E4M3 (Micikevicius et al. 2022); ``int4`` is for weights alone.
+PRECISIONS = ("fp32", "bf16", "fp16", "fp8", "int8", "int4")
 REACHES = ("local", "ssh", "qemu", "rtl", "serial")
 MEMORY_KINDS = ("ram", "flash")
 #: The names of instruction set extensions: x86 as Linux spells them, Arm A-profile, Arm M-profile.

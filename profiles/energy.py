@@ -25,6 +25,8 @@ from profiles.units import format_quantity
 #: The idle time is cut into this many windows, half of them before the run and half after it, so that a slow
 #: drift cancels to first order and shows in their scatter.
 IDLE_WINDOWS = 6
+#: What a second attempt is longer than the first one says that it has to be.
+ROOM = 1.1
 
 T = TypeVar("T")
 
@@ -54,6 +56,7 @@ def measure_energy(
     *,
     idle_seconds: float = 10.0,
     run_seconds: float = 10.0,
+    longest: float = 40.0,
     max_relative: float = 0.05,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Metric]:
@@ -63,6 +66,8 @@ def measure_energy(
         meter: of the machine that runs.
         run_for: runs inferences for about so many seconds, returns how many.
         idle_seconds, run_seconds: how long to measure without and with inferences.
+        longest: where that proves too short for the meter's resolution, both are measured once more, as long as
+            :func:`seconds_needed` says, but not for more seconds than these.
         max_relative: relative standard uncertainty that the meter's resolution alone may cause;
             windows too short for it make both figures unavailable.
         sleep: passes the idle time.
@@ -73,15 +78,47 @@ def measure_energy(
     why = meter.available()
     if why:
         return unavailable_energy(why)
-    half, each = IDLE_WINDOWS // 2, idle_seconds / IDLE_WINDOWS
     try:
-        idle = [_window(meter, lambda: sleep(each))[0] for _ in range(half)]
-        run, count = _window(meter, lambda: run_for(run_seconds))
-        idle += [_window(meter, lambda: sleep(each))[0] for _ in range(half)]
-        resolution = _ask(lambda: meter.resolution)
+        seen = _windows(meter, run_for, idle_seconds, run_seconds, sleep)
+        seconds = ROOM * _seconds_for(seen, max_relative)
+        if max(idle_seconds, run_seconds) < seconds <= longest:
+            seen = _windows(meter, run_for, seconds, seconds, sleep)
     except _MeterFailedError as error:
         return unavailable_energy(str(error))
-    return net_energy(idle, run, count, resolution, max_relative=max_relative)
+    return net_energy(seen.idle, seen.run, seen.count, seen.resolution, max_relative=max_relative)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    """One attempt: windows without inferences, one with ``count`` of them."""
+
+    idle: list[EnergyReading]
+    run: EnergyReading
+    count: int
+    resolution: Resolution
+
+
+def _windows(
+    meter: Meter,
+    run_for: Callable[[float], int],
+    idle_seconds: float,
+    run_seconds: float,
+    sleep: Callable[[float], None],
+) -> _Seen:
+    half, each = IDLE_WINDOWS // 2, idle_seconds / IDLE_WINDOWS
+    idle = [_window(meter, lambda: sleep(each))[0] for _ in range(half)]
+    run, count = _window(meter, lambda: run_for(run_seconds))
+    idle += [_window(meter, lambda: sleep(each))[0] for _ in range(half)]
+    return _Seen(idle, run, count, _ask(lambda: meter.resolution))
+
+
+def _seconds_for(seen: _Seen, relative: float) -> float:
+    """How long the windows have to be, by the powers that were seen; 0 where they were long enough."""
+    base = idle_power(seen.idle, seen.resolution)
+    net = seen.run.joules - base.watts * seen.run.seconds
+    if _from_resolution(base, seen.run, seen.resolution) <= relative * net:
+        return 0.0
+    return seconds_needed(seen.resolution, seen.run.watts, base.watts, relative)
 
 
 def unavailable_energy(why: str) -> dict[str, Metric]:
@@ -170,7 +207,7 @@ def _problem(
         return (
             f"the machine drew no more power than idle: {powers} (standard uncertainty {_text(base.uncertainty, 'W')})"
         )
-    from_resolution = math.hypot(resolution.uncertainty(run.watts, run.seconds), run.seconds * base.from_resolution)
+    from_resolution = _from_resolution(base, run, resolution)
     if from_resolution <= max_relative * net:
         return ""
     seconds = seconds_needed(resolution, run.watts, base.watts, max_relative)
@@ -181,6 +218,11 @@ def _problem(
         f"{from_resolution / net:.0%} uncertainty ({powers}), "
         f"{max_relative:.0%} needs {_text(seconds, 's')} of running and as much of idling"
     )
+
+
+def _from_resolution(base: IdlePower, run: EnergyReading, resolution: Resolution) -> float:
+    """Standard uncertainty in joules of the energy above idle that the meter's resolution alone causes."""
+    return math.hypot(resolution.uncertainty(run.watts, run.seconds), run.seconds * base.from_resolution)
 
 
 def _window(meter: Meter, work: Callable[[], T]) -> tuple[EnergyReading, T]:

@@ -1,7 +1,7 @@
 """The errors that users meet: what was wanted, what was seen, what is allowed, what to do next.
 
 Every error that Edgewright raises on purpose derives from :class:`EdgewrightError`. The command
-line maps each subclass to an exit code in one place (``toolchain/cli/exit_codes.py``).
+line maps each subclass to an exit code in one place (``profiles/exit_codes.py``).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ or empty, never 0. No name or address of the machine is kept.
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,12 @@ from typing import Any
 
 from profiles import machine_files as files
 from profiles.device import Identity
+from profiles.errors import EdgewrightError
+from profiles.gpu import GpuState, gpu_trouble
+from profiles.gpu_jetson import merged, read_jetson
+from profiles.gpu_nvml import has_driver, named_by_kernel, read_cards
 from profiles.machine_files import CpuClock, normal_arch
+from profiles.meters.base import reason
 from profiles.meters.pmic import Vcgencmd, vcgencmd
 
 #: Bits of the Raspberry Pi's ``get_throttled``: now; the same 16 bits higher: since the last start
@@ -44,6 +50,9 @@ class MachineState:
         throttle_count: thermal throttling events of all cores since the start (x86).
         throttled_bits: the Raspberry Pi's ``get_throttled``.
         power_mode: the Jetson's ``nvpmodel`` mode.
+        gpus: the NVIDIA GPU that CUDA would use, or all that it could be.
+        gpus_unread: why no more could be read of a GPU whose driver is there.
+        uses_cuda: whether this process has loaded CUDA's driver library.
     """
 
     arch: str
@@ -62,26 +71,40 @@ class MachineState:
     throttle_count: int | None = None
     throttled_bits: int | None = None
     power_mode: str | None = None
+    gpus: tuple[GpuState, ...] = ()
+    gpus_unread: str = ""
+    uses_cuda: bool | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for ``profile.json``."""
-        return dataclasses.asdict(self) | {"clocks": [dataclasses.asdict(clock) for clock in self.clocks]}
+        lists = {name: [dataclasses.asdict(each) for each in getattr(self, name)] for name in ("clocks", "gpus")}
+        return dataclasses.asdict(self) | lists
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> MachineState:
         """The inverse of :meth:`as_dict`, also after a trip through JSON."""
         load = data.get("load")
         clocks = tuple(CpuClock(**clock) for clock in data.get("clocks", ()))
-        return cls(**{**data, "load": None if load is None else tuple(load), "clocks": clocks})
+        gpus = tuple(GpuState.from_dict(gpu) for gpu in data.get("gpus", ()))
+        return cls(**{**data, "load": None if load is None else tuple(load), "clocks": clocks, "gpus": gpus})
 
 
-def snapshot(root: Path = Path("/"), *, run: Vcgencmd = vcgencmd) -> MachineState:
+def snapshot(
+    root: Path = Path("/"),
+    *,
+    run: Vcgencmd = vcgencmd,
+    nvml: Any = None,
+    environment: Mapping[str, str] = os.environ,
+) -> MachineState:
     """Read the state of the machine now.
 
     Args:
         root: of the file system.
         run: asks a Raspberry Pi's firmware; not called on other machines.
+        nvml: the module ``pynvml``, or one with the same functions; not imported where there is no driver.
+        environment: variables; CUDA's say which GPU is visible.
     """
+    gpus, unread = _gpus(root, nvml, environment)
     return MachineState(
         arch=files.arch(root),
         cpu_model=files.cpu_model(root),
@@ -99,7 +122,23 @@ def snapshot(root: Path = Path("/"), *, run: Vcgencmd = vcgencmd) -> MachineStat
         throttle_count=files.throttle_count(root),
         throttled_bits=files.throttled_bits(root, run),
         power_mode=files.power_mode(root),
+        gpus=gpus,
+        gpus_unread=unread,
+        uses_cuda=files.has_loaded(root, "libcuda.so"),
     )
+
+
+def _gpus(root: Path, nvml: Any, environment: Mapping[str, str]) -> tuple[tuple[GpuState, ...], str]:
+    """The GPUs, and why the driver told no more of them."""
+    jetson = read_jetson(root)
+    own = () if jetson is None else (jetson,)
+    if not has_driver(root):
+        return own, ""
+    try:
+        told = read_cards(nvml, environment)
+    except EdgewrightError as error:
+        return own or named_by_kernel(root), reason(error)
+    return ((merged(jetson, told[0]),) if jetson and told else told), ""
 
 
 def describe(state: MachineState) -> str:
@@ -107,18 +146,26 @@ def describe(state: MachineState) -> str:
     parts = [state.device_model or state.cpu_model or "unknown processor"]
     if state.cores:
         parts.append(f"{state.cores} core{'s' if state.cores > 1 else ''}")
-    return ", ".join([*parts, state.arch, *(["virtual"] if state.virtual else [])])
+    cards = dict.fromkeys(gpu.name for gpu in state.gpus if not gpu.integrated)
+    return ", ".join([*parts, state.arch, *(["virtual"] if state.virtual else []), *cards])
 
 
 def matches(identity: Identity, state: MachineState) -> bool:
     """Whether the machine is the device: same architecture, and every word in a model name.
 
-    An identity that says nothing matches no machine.
+    Words may also be the end of the GPU's name: ``RTX 4070`` is no ``RTX 4070 Ti``. Where CUDA could use one of several
+    GPUs, all of them must fit. An identity that says nothing matches no machine.
     """
     names = f"{state.cpu_model or ''}\n{state.device_model or ''}".lower()
     if identity.arch and normal_arch(identity.arch) != normal_arch(state.arch):
         return False
-    return bool(identity.arch or identity.model_contains) and all(w.lower() in names for w in identity.model_contains)
+    words = [word.lower() for word in identity.model_contains]
+    return bool(identity.arch or words) and all(word in names or _is_gpu(word, state) for word in words)
+
+
+def _is_gpu(word: str, state: MachineState) -> bool:
+    ends = [f" {gpu.name}".lower().endswith(f" {word}") for gpu in state.gpus if not gpu.integrated]
+    return bool(ends) and all(ends)
 
 
 def disturbances(before: MachineState, after: MachineState, wall_seconds: float) -> list[str]:
@@ -128,6 +175,8 @@ def disturbances(before: MachineState, after: MachineState, wall_seconds: float)
         *_steal_trouble(before, after, wall_seconds),
         *_clock_trouble(before, after),
         *_throttle_trouble(before, after),
+        *(gpu_trouble(before.gpus, after.gpus, wall_seconds) if after.uses_cuda else []),
+        *([f"the state of the GPU is not known: {after.gpus_unread}"] if after.uses_cuda and after.gpus_unread else []),
     ]
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import os
 import platform
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from profiles.errors import EdgewrightError
@@ -25,6 +26,10 @@ _ARM_PARTS = {
     0xD47: "Cortex-A710", 0xD48: "Cortex-X2", 0xD49: "Neoverse-N2", 0xD4D: "Cortex-A715", 0xD4E: "Cortex-X3",
     0xD4F: "Neoverse-V2", 0xD80: "Cortex-A520", 0xD81: "Cortex-A720", 0xD82: "Cortex-X4", 0xD83: "Neoverse-V3AE",
 }  # fmt: skip
+#: Where the guide mounts the host's device tree in a container.
+MOUNTED_DEVICE_TREE = "etc/edgewright/device-tree"
+#: The program that sets a Jetson's power mode.
+NVPMODEL = "usr/sbin/nvpmodel"
 #: One processor's block in /proc/cpuinfo, from Arm's implementer number to the part.
 _ARM_BLOCK = re.compile(r"^CPU implementer\s*:\s*0x41\n(?:CPU (?!part).*\n)*CPU part\s*:\s*0x([0-9a-f]+)", re.MULTILINE)
 
@@ -81,7 +86,12 @@ def cpu_model(root: Path) -> str | None:
 
 def device_model(root: Path) -> str | None:
     """The board's name in its device tree."""
-    return content(root / "proc/device-tree/model")
+    return device_tree(root, "model")
+
+
+def device_tree(root: Path, name: str) -> str | None:
+    """One property of the board's device tree. Docker hides it; a container sees it where the host's was mounted."""
+    return content(root / "proc/device-tree" / name) or content(root / MOUNTED_DEVICE_TREE / name)
 
 
 def virtual(root: Path) -> bool | None:
@@ -157,8 +167,31 @@ def throttled_bits(root: Path, run: Vcgencmd) -> int | None:
     return int(bits, 16) if bits else None
 
 
-def power_mode(root: Path) -> str | None:
-    """A Jetson's mode: its number from nvpmodel's state file, its name from nvpmodel's configuration."""
+def power_mode(root: Path, ask: Callable[[], str] | None = None) -> str | None:
+    """A Jetson's mode: its number from nvpmodel's state file, its name from nvpmodel's configuration.
+
+    Where the state file cannot be read, the program is asked (``nvpmodel -q``), on a Jetson alone.
+    """
     mode = first(r"^pmode:0*(\d+)", content(root / "var/lib/nvpmodel/status"))
     name = first(rf"POWER_MODEL\s+ID={mode}\s+NAME=(\S+)", content(root / "etc/nvpmodel.conf"))
-    return f"{mode} ({name})" if mode and name else mode
+    if mode is None and (root / NVPMODEL).exists():
+        answer = ask() if ask else nvpmodel(root / NVPMODEL)
+        mode, name = first(r"^(\d+)$", answer), first(r"^NV Power Mode:\s*(\S+)", answer)
+    return f"{mode} ({name})" if mode and name else mode or name
+
+
+def nvpmodel(program: Path) -> str:
+    """What ``nvpmodel -q`` prints; nothing where it fails."""
+    import subprocess
+
+    try:
+        done = subprocess.run([str(program), "-q"], capture_output=True, text=True, timeout=5.0, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
+
+
+def has_loaded(root: Path, library: str) -> bool | None:
+    """Whether this process has mapped a library of that name."""
+    maps = content(root / "proc/self/maps")
+    return None if maps is None else f"/{library}" in maps

@@ -30,8 +30,10 @@ class Kind(str, enum.Enum):
 METRIC_UNITS: Mapping[str, str] = {
     "accuracy": "1", "accuracy_drop": "1",
     "latency_p50": "s", "latency_p90": "s", "latency_p99": "s", "cpu_time_p50": "s", "throughput": "1/s",
+    "latency_events_p50": "s", "latency_transfers_p50": "s", "latency_graph_p50": "s", "latency_compiled_p50": "s",
     "peak_memory": "B", "model_size": "B", "flash": "B", "code_size": "B", "weights_size": "B",
     "arena": "B", "ram": "B", "stack": "B",
+    "gpu_memory": "B", "engine_memory": "B", "context_memory": "B", "kernels": "1",
     "instructions": "1", "instructions_mve": "1", "cycles": "1", "utilization": "1", "dram_bytes": "B",
     "energy": "J", "power": "W", "init_instructions": "1", "parity_max_error": "1", "sqnr": "dB",
     "params": "1", "macs": "1", "stored_size": "B",

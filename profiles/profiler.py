@@ -15,7 +15,7 @@ from profiles.machine import MachineState, describe, disturbances, snapshot
 from profiles.measurement import Kind, Metric, as_stand_in, percentile, unavailable
 from profiles.memory import reset_peak, resident_bytes
 from profiles.meters.base import Meter
-from profiles.runner import Arrays, Counters, LayerCounters, Runner
+from profiles.runner import Arrays, BatchPoint, Counters, LayerCounters, Runner
 from profiles.sampling import Samples, Settings, instability, sample
 
 Progress = Callable[[int, int], None]
@@ -34,6 +34,7 @@ class Profile:
         settings: of the run.
         stable: whether nothing spoke against the figures.
         notes: sentences on what did.
+        batches: by batch size, where the engine was built for several.
     """
 
     metrics: Mapping[str, Metric]
@@ -44,6 +45,7 @@ class Profile:
     settings: Mapping[str, Any]
     stable: bool
     notes: tuple[str, ...] = ()
+    batches: tuple[BatchPoint, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The shape of ``profile.json``."""
@@ -61,6 +63,10 @@ class Profile:
             "settings": dict(self.settings),
             "stable": self.stable,
             "notes": list(self.notes),
+            "batches": [
+                {"batch": point.batch} | {name: metric.as_dict() for name, metric in point.metrics.items()}
+                for point in self.batches
+            ],
         }
 
     @classmethod
@@ -85,6 +91,7 @@ class Profile:
             data["settings"],
             data["stable"],
             tuple(data["notes"]),
+            tuple(_batch_point(row) for row in data.get("batches", ())),
         )
 
     def on_stand_in(self, machine: str) -> Profile:
@@ -94,7 +101,27 @@ class Profile:
             for row in self.layers
         )
         metrics = {name: as_stand_in(metric, machine) for name, metric in self.metrics.items()}
-        return dataclasses.replace(self, metrics=metrics, layers=layers)
+        batches = tuple(
+            dataclasses.replace(point, metrics={k: as_stand_in(m, machine) for k, m in point.metrics.items()})
+            for point in self.batches
+        )
+        return dataclasses.replace(self, metrics=metrics, layers=layers, batches=batches)
+
+
+def _batch_point(row: Mapping[str, Any]) -> BatchPoint:
+    metrics = {key: Metric.from_dict(value) for key, value in row.items() if key != "batch"}
+    return BatchPoint(int(row["batch"]), metrics)
+
+
+def not_run(counters: Counters, reason: str, settings: Settings) -> Profile:
+    """The profile of a bundle that this machine cannot run: what the compiled files alone tell, and why no more."""
+    state = snapshot()
+    machine = {"before": state.as_dict(), "after": state.as_dict(), "description": describe(state), "disturbances": []}
+    told = {name: unavailable(name, reason) for name in ("latency_p50", "peak_memory", "energy")}
+    metrics = {**told, **counters.metrics}
+    return Profile(
+        metrics, counters.layers, {}, counters.facts, machine, settings.as_dict(), stable=True, batches=counters.batches
+    )
 
 
 def measure(
@@ -115,17 +142,17 @@ def measure(
         meter: energy meter of this machine; ``meter_reason`` says why there is none.
         progress: called between blocks of inferences.
     """
+    before, start = snapshot(), time.perf_counter()  # first: what it loads is not the engine's memory
     reset_peak()
     baseline = resident_bytes()
-    before, start = snapshot(), time.perf_counter()
     with open_runner() as runner:
         call = runner.bind(inputs)
         if not runner.timed:
             call()
             return _untimed(runner.counters(), before, settings)
         samples = sample(call, settings, progress)
-        after, elapsed = snapshot(), time.perf_counter() - start
         memory = _peak_memory(baseline)
+        after, elapsed = snapshot(), time.perf_counter() - start
         energy = _energy(meter, meter_reason, call)
         del call  # so that the engine can let go of the model before its profiler loads it again
         counters = runner.counters()
@@ -138,7 +165,10 @@ def _untimed(counters: Counters, before: MachineState, settings: Settings) -> Pr
     """What an emulator or a board tells of itself; nothing else on this machine has a say in it."""
     state = {"before": before.as_dict(), "after": before.as_dict(), "description": describe(before), "disturbances": []}
     facts, layers = counters.facts, counters.layers
-    return Profile(counters.metrics, layers, counters.executed, facts, state, settings.as_dict(), stable=True)
+    return Profile(
+        counters.metrics, layers, counters.executed, facts, state, settings.as_dict(), stable=True,
+        batches=counters.batches,
+    )  # fmt: skip
 
 
 def _profile(
@@ -158,8 +188,9 @@ def _profile(
     }
     done = {**settings.as_dict(), "timed_runs": len(samples.wall), "warmup_runs": samples.warmup_runs}
     return Profile(
-        metrics, counters.layers, counters.executed, counters.facts, state, done, stable=not notes, notes=tuple(notes)
-    )
+        metrics, counters.layers, counters.executed, counters.facts, state, done, stable=not notes, notes=tuple(notes),
+        batches=counters.batches,
+    )  # fmt: skip
 
 
 def _latency(samples: Samples) -> dict[str, Metric]:

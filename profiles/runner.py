@@ -8,13 +8,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from profiles.measurement import Metric
 
-Array = np.ndarray[Any, Any]
+Array: TypeAlias = "np.ndarray[Any, Any]"  # in quotes: JetPack 6 has numpy 1.21, whose types take no brackets
 Arrays = Mapping[str, Array]
 
 
@@ -29,6 +29,14 @@ class LayerCounters:
 
 
 @dataclasses.dataclass(frozen=True)
+class BatchPoint:
+    """Figures of one batch size: ``latency_p50`` of the whole batch, ``throughput`` in samples."""
+
+    batch: int
+    metrics: Mapping[str, Metric]
+
+
+@dataclasses.dataclass(frozen=True)
 class Counters:
     """What the engine says of itself beyond its outputs.
 
@@ -38,12 +46,14 @@ class Counters:
         executed: number of compute layers by the precision that really ran,
             such as ``{"int8": 9, "fp32": 1}``.
         facts: versions, threads and switches in words.
+        batches: figures by batch size, where the bundle has engines for several.
     """
 
     metrics: Mapping[str, Metric] = dataclasses.field(default_factory=dict)
     layers: tuple[LayerCounters, ...] = ()
     executed: Mapping[str, int] = dataclasses.field(default_factory=dict)
     facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    batches: tuple[BatchPoint, ...] = ()
 
 
 class Runner(Protocol):

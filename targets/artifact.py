@@ -22,8 +22,10 @@ from targets.files import output_error, publish, write_bytes, write_json
 
 __all__ = [
     "GOLDEN",
+    "HERE",
     "LAYERS",
     "MANIFEST",
+    "NOT_RUN",
     "PROFILE",
     "SCHEMA",
     "Artifact",
@@ -42,6 +44,8 @@ MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
 PROFILE = "profile.json"
 LAYERS = "layers.json"
+#: What ``build["executed"]`` says: the engine ran the golden samples here, or could not, and why.
+HERE, NOT_RUN = "on this machine", "compiled, not run"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +78,11 @@ class Artifact:
     def digest(self) -> str:
         """One SHA-256 over the manifest: the identity of the whole bundle."""
         return sha256(self.folder / MANIFEST)
+
+    @property
+    def not_run(self) -> str:
+        """Why the machine that built the bundle could not run it; empty when it did."""
+        return str(self.build.get("executed", HERE)).partition(f"{NOT_RUN}: ")[2]
 
     def size(self) -> int:
         """Bytes of the model files that the device needs."""

@@ -10,11 +10,16 @@ import dataclasses
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from profiles.device import PRECISIONS, Device
 from profiles.errors import ConfigError
-from profiles.runner import Array, Arrays, Runner
+from profiles.runner import Array, Arrays, Counters, Runner
+
+#: Precisions whose values are integers or 8-bit floats with a scale, and those that need samples to find it.
+QUANTIZED = ("fp8", "int8", "int4")
+CALIBRATED = ("fp8", "int8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Scheme:
     """How to quantize.
 
     Attributes:
-        precision: ``fp32``, ``bf16``, ``fp16`` or ``int8``.
+        precision: of :data:`profiles.device.PRECISIONS`.
         calibrator: ``minmax``, ``percentile``, ``entropy`` or ``mse`` (``targets/calibration.py``).
         percentile: in percent, for the percentile calibrator.
         per_channel: weights have one scale per output channel (Krishnamoorthi 2018, section 3.1).
@@ -85,7 +90,7 @@ class ExportedModel:
     Attributes:
         name: for people and file names.
         inputs, outputs: canonical form, in the layout of the source, real (not quantized) values.
-        onnx, tflite: the files; a backend takes the one it understands.
+        onnx, tflite, pt2: the files; a backend takes the one it understands. ``pt2`` is a program of ``torch.export``.
         native: a backend's own file, where its quantizer writes neither ONNX nor TFLite.
         tflite_channel_last: names of inputs and outputs that the TFLite file takes with the
             channel axis last although the canonical form has it second.
@@ -103,6 +108,7 @@ class ExportedModel:
     outputs: tuple[TensorSpec, ...]
     onnx: Path | None = None
     tflite: Path | None = None
+    pt2: Path | None = None
     native: Path | None = None
     tflite_channel_last: tuple[str, ...] = ()
     golden_inputs: Arrays = dataclasses.field(default_factory=dict)
@@ -151,6 +157,7 @@ class SupportReport:
             target reads, a precision that the engine does not have).
         weights_bytes: of all constants as stored.
         memory: sentences on whether it fits.
+        notes: further sentences: who was asked, and what a part of the hardware could take.
     """
 
     target: str
@@ -160,6 +167,7 @@ class SupportReport:
     problems: tuple[str, ...] = ()
     weights_bytes: int | None = None
     memory: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -216,12 +224,13 @@ class Target(Protocol):
     Attributes:
         name: in the registry and in ``edge.toml``.
         title: one line for people.
-        formats: files it reads, best first: ``onnx``, ``tflite``.
+        formats: files it reads, best first: ``onnx``, ``tflite``, ``pt2``.
         precisions: that it can compile.
         calibrators: that its quantizer understands.
         packages: Python distributions whose versions go into the manifest and the cache key.
         programs: commands that it runs, with the package that installs each on Debian; their versions go there too.
         resources: folders beside the Python sources that bundles are made from.
+        side_by_side: precisions of which a build makes and shows all when it makes one, because none is always fastest.
     """
 
     name: str
@@ -232,6 +241,19 @@ class Target(Protocol):
     packages: tuple[str, ...]
     programs: Mapping[str, str]
     resources: tuple[Path, ...]
+    side_by_side: tuple[str, ...]
+
+    def absent(self, device: Device) -> str:
+        """Why this machine cannot run bundles for that device, not even as a stand-in; empty when it can.
+
+        Golden outputs and accuracy then come from the target's emulator, ``targets/NAME/emulate.py``, and the manifest
+        says "compiled, not run".
+        """
+        ...
+
+    def static_counters(self, folder: Path, compiled: Compiled, device: Device) -> Counters:
+        """What the compiled files alone tell, without running them; for bundles that this machine cannot run."""
+        ...
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
         """What would happen, operator by operator, before anything is compiled."""
@@ -254,3 +276,19 @@ class Target(Protocol):
     def layer_errors(self, quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]:
         """Float against quantized, tensor by tensor, on canonical inputs."""
         ...
+
+
+class Backend:
+    """What a target has unless it says otherwise."""
+
+    programs: Mapping[str, str] = MappingProxyType({})
+    resources: tuple[Path, ...] = ()
+    side_by_side: tuple[str, ...] = ()
+
+    def absent(self, device: Device) -> str:
+        """Nothing: another machine's engine runs here too, and its figures are stand-ins."""
+        return ""
+
+    def static_counters(self, folder: Path, compiled: Compiled, device: Device) -> Counters:
+        """Nothing."""
+        return Counters()

@@ -18,6 +18,8 @@ from profiles.errors import EdgewrightError, MissingToolError, ToolCrashError, e
 from targets.processes import Conversation, KilledAfter, Leash, Tail, close, kill
 
 Event = dict[str, Any]
+#: For workers: linear algebra libraries must not start threads of their own beside the engine's.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +173,7 @@ def spawn(
 def _reported(event: Event, stderr: str) -> EdgewrightError:
     """The error that a worker reported; what it printed shows with ``--debug``."""
     error = error_from_dict(event)
-    if stderr:
+    if stderr and sys.version_info >= (3, 11):
         error.add_note(f"the worker's last words:\n{stderr}")
     return error
 

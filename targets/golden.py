@@ -22,7 +22,7 @@ from targets.artifact import output_error
 
 #: Largest difference between two machines' outputs that is still the same computation, as a share
 #: of the output's largest magnitude; for int8 in quantization steps on top.
-_SHARE = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1, "int8": 2e-2}
+_SHARE = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1, "fp8": 1e-1, "int8": 2e-2, "int4": 2e-2}
 _STEPS = 2.0
 
 
@@ -71,7 +71,9 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
 
 
 #: What numpy and zipfile raise on damaged archives.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, zlib.error)
+DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 def load_golden(path: Path) -> Golden:
@@ -86,7 +88,7 @@ def load_golden(path: Path) -> Golden:
             for key in archive.files:
                 group, name = key.split("/", 1)
                 groups[group][name] = archive[key]
-    except (*_DAMAGE, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise VerificationError(
             f"wanted golden samples in {path.name}", seen=str(error), next_step="build the bundle again"
         ) from error

@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from profiles.device import Identity
 from profiles.errors import ConfigError
-from profiles.machine import MachineState, matches
 from profiles.profiler import Profile
 from profiles.runner import Array, Arrays
 from profiles.sampling import Settings
@@ -21,12 +19,12 @@ from targets import execute, remote
 from targets.artifact import Artifact
 from targets.execute import Event
 from targets.serial_address import SERIAL, parse_serial
+from targets.stand_in import APART, marked, state_is_device
 from targets.worker import save_stacks
 
+__all__ = ["APART", "ask_worker", "profile_bundle", "run_bundle", "state_is_device", "verify_bundle"]
+
 Progress = Callable[[int, int], None]
-#: How devices are reached whose figures do not depend on the machine beside them.
-APART = ("qemu", "rtl", "serial")
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def _no_progress(done: int, total: int) -> None:
@@ -56,15 +54,20 @@ def ask_worker(
         return remote.converse(via, folder, asked, on_event, python=python or "python3")
     argv = execute.python_argv("targets.worker", json.dumps({**request, "bundle": str(folder)}))
     explain = functools.partial(execute.crash, f"the engine, asked to {request['action']} a bundle,")
-    return execute.converse(argv, on_event, env=_ONE_THREAD, explain=explain)
+    return execute.converse(argv, on_event, env=execute.ONE_THREAD, explain=explain)
 
 
-def run_bundle(folder: Path, inputs: Arrays, progress: Progress = _no_progress) -> tuple[dict[str, Array], Event]:
-    """Outputs for stacked native inputs, and the worker's other findings (``executed``, ``facts``)."""
+def run_bundle(
+    folder: Path, inputs: Arrays, progress: Progress = _no_progress, *, emulate: bool = False
+) -> tuple[dict[str, Array], Event]:
+    """Outputs for stacked native inputs, and the worker's other findings (``executed``, ``facts``).
+
+    With ``emulate`` the target's emulator computes them, because this machine cannot run its engine.
+    """
     with tempfile.TemporaryDirectory(prefix="edgewright-") as scratch:
         given, got = Path(scratch) / "inputs.npz", Path(scratch) / "outputs.npz"
         save_stacks(given, dict(inputs))
-        request = {"action": "run", "inputs": str(given), "outputs": str(got), "scratch": scratch}
+        request = {"action": "run", "inputs": str(given), "outputs": str(got), "scratch": scratch, "emulate": emulate}
         event = ask_worker(folder, request, progress=progress)
         with np.load(got, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}, event
@@ -84,10 +87,7 @@ def profile_bundle(
     _check_address(artifact, via)
     request = {"action": "profile", "settings": settings.as_dict()}
     event = ask_worker(artifact.folder, request, via=via, python=python, progress=progress)
-    profile = Profile.from_dict(event["profile"])
-    if artifact.device.get("reach") in APART:
-        return profile
-    return profile if is_device(artifact, profile) else profile.on_stand_in(profile.machine["description"])
+    return marked(artifact.device, Profile.from_dict(event["profile"]))
 
 
 def _check_address(artifact: Artifact, via: str) -> None:
@@ -103,14 +103,3 @@ def _check_address(artifact: Artifact, via: str) -> None:
             seen=via,
             allowed="ssh://user@host:port" if has_system else "serial:///dev/PORT, or none: an emulator runs it",
         )
-
-
-def is_device(artifact: Artifact, profile: Profile) -> bool:
-    """Whether the machine that was measured is the device that the bundle was built for."""
-    return state_is_device(artifact.device, MachineState.from_dict(profile.machine["before"]))
-
-
-def state_is_device(device: Mapping[str, Any], state: MachineState) -> bool:
-    """Whether a machine shows the device's identity; a device without one is nowhere but in its own tools."""
-    identity = device.get("identity", {})
-    return matches(Identity(identity.get("arch", ""), tuple(identity.get("model_contains", ()))), state)

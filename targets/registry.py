@@ -18,9 +18,14 @@ TARGETS = {
     "onnxruntime": "targets.onnxruntime.target:OnnxRuntimeTarget",
     "openvino": "targets.openvino.target:OpenVinoTarget",
     "litert": "targets.litert.target:LiteRtTarget",
+    "tensorrt": "targets.tensorrt.target:TensorRtTarget",
     "tflite_micro": "targets.tflite_micro.target:TfliteMicroTarget",
+    "pytorch": "targets.pytorch.target:PyTorchTarget",
     "null": "targets.null.target:NullTarget",
 }
+
+#: The plain framework: it is built beside other bundles to compare them with, and never chosen by itself.
+BASELINE = "pytorch"
 
 
 def target_names() -> list[str]:
@@ -119,7 +124,7 @@ def default_target(device: Device, formats: tuple[str, ...]) -> str:
     Raises:
         ConfigError: none does.
     """
-    present = [name for name in device.targets if name in TARGETS]
+    present = [name for name in device.targets if name in TARGETS and name != BASELINE]
     ranks = {name: _rank(load_target(name).formats, formats) for name in present}
     able = [name for name in present if ranks[name] is not None]
     if able:

@@ -1,7 +1,8 @@
 """The runtime that travels to a device: one zip file with the worker, the profiler and one runner.
 
-``python runtime.pyz REQUEST`` does what ``python -m targets.worker REQUEST`` does here, on a machine
-that has Python 3.10, numpy and the engine, and nothing of Edgewright (zipapp: PEP 441).
+``python runtime.pyz REQUEST`` does what ``python -m targets.worker REQUEST`` does here, and ``python runtime.pyz
+COMMAND …`` is ``edgewright-runtime``, on a machine that has Python 3.10, numpy and the engine, and nothing of
+Edgewright (zipapp: PEP 441). Writing it needs the standard library only.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from profiles.errors import ConfigError
-from targets.artifact import write_bytes
+from targets.files import write_bytes
 
 #: What the modules in the runtime are written for.
 MIN_PYTHON = (3, 10)
@@ -22,7 +23,15 @@ MIN_PYTHON = (3, 10)
 _HOME = Path(__file__).resolve().parents[1]
 _PACKAGES = ("profiles", "targets")
 _SHEBANG = b"#!/usr/bin/env python3\n"
-_MAIN = b"import sys\n\nfrom targets.worker import main\n\nsys.exit(main())\n"
+#: A request is a JSON object; everything else is a command line.
+_MAIN = b"""import sys
+
+if sys.argv[1:] and sys.argv[1].startswith("{"):
+    from targets.runtime_worker import main
+else:
+    from targets.runtime_main import main
+sys.exit(main())
+"""
 
 
 def runtime_zipapp(target: str, out: Path) -> Path:
@@ -42,7 +51,7 @@ def runtime_zipapp(target: str, out: Path) -> Path:
 
 
 def runtime_modules(target: str) -> dict[str, Path]:
-    """Module name to file: all of ``profiles``, the worker, the target's runner, and what these import.
+    """Module name to file: all of ``profiles``, worker and command line, the target's runner, and what these import.
 
     Imports are read from the sources, those inside functions included, so that nothing is forgotten.
 
@@ -56,7 +65,8 @@ def runtime_modules(target: str) -> dict[str, Path]:
             seen=f"'{target}' has no runner that could travel",
             next_step="run: edgewright targets",
         )
-    waiting = [*_all_modules("profiles"), "targets.worker", runner]
+    ours = ["targets.worker", "targets.runtime_worker", "targets.runtime_main"]
+    waiting = [*_all_modules("profiles"), *ours, runner, f"targets.{target}.on_device"]
     found: dict[str, Path] = {}
     while waiting:
         name = waiting.pop()

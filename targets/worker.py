@@ -40,8 +40,13 @@ Request = Mapping[str, Any]
 Say = Callable[[dict[str, Any]], None]
 
 
-def open_runner(artifact: Artifact, port: str = "") -> Runner:
-    """The runner of the artifact's target, not yet entered; ``port`` is the address of a board behind a cable.
+def open_runner(artifact: Artifact, port: str = "", *, emulate: bool = False) -> Runner:
+    """The runner of the artifact's target, not yet entered.
+
+    Args:
+        artifact: the bundle.
+        port: the address of a board behind a cable.
+        emulate: compute the outputs without the device's engine, where the target has an emulator.
 
     Raises:
         ConfigError: the manifest names no proper target.
@@ -50,7 +55,7 @@ def open_runner(artifact: Artifact, port: str = "") -> Runner:
     if not re.fullmatch(r"[a-z0-9_]+", artifact.target):
         raise ConfigError("wanted the name of a target", seen=repr(artifact.target))
     try:
-        module = importlib.import_module(f"targets.{artifact.target}.runner")
+        module = importlib.import_module(f"targets.{artifact.target}.{'emulate' if emulate else 'runner'}")
         device = {**artifact.device, "port": port} if port else artifact.device
         runner: Runner = module.open_runner(artifact.folder, artifact.compiled, device)
     except ModuleNotFoundError as error:
@@ -60,6 +65,10 @@ def open_runner(artifact: Artifact, port: str = "") -> Runner:
             next_step=f"run: pip install 'edgewright[{artifact.target}]', or the engine's own package",
         ) from error
     return runner
+
+
+def _open(artifact: Artifact, request: Request) -> Runner:
+    return open_runner(artifact, request.get("port", ""), emulate=bool(request.get("emulate")))
 
 
 def save_stacks(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -93,7 +102,7 @@ def do_run(request: Request, say: Say) -> dict[str, Any]:
     artifact = load_artifact(Path(request["bundle"]), verify=False)
     with np.load(request["inputs"], allow_pickle=False) as archive:
         inputs = {name: archive[name] for name in archive.files}
-    with open_runner(artifact, request.get("port", "")) as runner:
+    with _open(artifact, request) as runner:
         outputs = run_stack(runner, inputs, say)
         counters = runner.counters() if request.get("counters") else None
     save_stacks(Path(request["outputs"]), outputs)
@@ -104,7 +113,7 @@ def do_verify(request: Request, say: Say) -> dict[str, Any]:
     """Compare this machine's outputs on the golden samples with the recorded ones."""
     artifact = load_artifact(Path(request["bundle"]))
     golden = load_golden(artifact.folder / GOLDEN)
-    with open_runner(artifact, request.get("port", "")) as runner:
+    with _open(artifact, request) as runner:
         outputs = run_stack(runner, golden.inputs, say)
     where = request.get("where", "on this machine")
     return {"golden_error": check_golden(outputs, golden.outputs, artifact.golden["tolerance"], where)}
@@ -119,7 +128,7 @@ def do_profile(request: Request, say: Say) -> dict[str, Any]:
     power = artifact.device.get("power", {})
     meter, reason = find_meter(Power(**{**power, "rails": tuple(power.get("rails", ()))}))
     profile = measure(
-        lambda: open_runner(artifact, request.get("port", "")),
+        lambda: _open(artifact, request),
         sample,
         settings,
         meter=meter,

@@ -53,7 +53,7 @@ def _extra(name: str) -> str:
 
 
 NEEDS = (
-    Need("torch", "torch models: zoo, training, export", _extra("frontend"), installed_version),
+    Need("torch", "torch models: zoo, training, export; the target pytorch", _extra("frontend"), installed_version),
     Need("onnx", "ONNX files", _extra("frontend"), installed_version),
     Need("onnxscript", "export from torch to ONNX", _extra("frontend"), installed_version),
     Need("scikit-learn", "the digits data set", _extra("frontend"), installed_version),
@@ -67,6 +67,8 @@ NEEDS = (
     Need("ai-edge-quantizer", "int8 for the target litert", _extra("litert"), installed_version),
     Need("litert-torch", "export from torch to TFLite", _extra("litert-export"), installed_version),
     Need("pytorchcv", "zoo:pytorchcv/NAME", "pip install --no-deps pytorchcv==0.0.74", installed_version),
+    Need("tensorrt-rtx-cu13", "the target tensorrt, ahead of time", _extra("tensorrt"), installed_version),
+    Need("nvidia-smi", "running TensorRT bundles on this machine", "install NVIDIA's driver for the GPU", _program),
     Need("nvidia-ml-py", "energy of NVIDIA GPUs", _extra("energy"), installed_version),
     Need("ssh", "profile --via ssh://", "sudo apt-get install openssh-client", _program),
     Need("sshd", "tests of profile --via ssh://", "sudo apt-get install openssh-server", _program),

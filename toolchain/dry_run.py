@@ -9,6 +9,8 @@ from targets.measure import state_is_device
 from toolchain.cache import open_cache
 from toolchain.progress import Progress
 from toolchain.project.models import Project
+from toolchain.steps.baseline import baselines
+from toolchain.steps.companions import companions
 from toolchain.steps.plan import Plan, make_plans, refuse_unsupported
 from toolchain.steps.source import ModelSource, open_source
 
@@ -22,8 +24,10 @@ def dry_run(project: Project, out: Path, *, cache: bool = True) -> list[dict[str
     with open_cache(reuse=cache) as store:
         source = open_source(project, store, Progress(quiet=True))
         plans = make_plans(project, source)
+        plans += companions(plans, project, source)
+        plans += baselines(plans, project, source)
         if (model := source.at_hand) is not None:
-            for plan in plans:
+            for plan in (plan for plan in plans if not plan.companion):
                 refuse_unsupported(plan.support(model))
         return [_row(plan, source, out) for plan in plans]
 

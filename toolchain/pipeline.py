@@ -7,18 +7,22 @@ project → samples → weights → exports (parity) → per device: support →
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from profiles.errors import UnsupportedError
 from profiles.measurement import Metric, unavailable
 from profiles.sampling import Settings
-from targets.artifact import Artifact, load_artifact
+from targets.artifact import NOT_RUN, Artifact, load_artifact
 from targets.base import ExportedModel
+from targets.registry import BASELINE
 from toolchain.budget import check_budget
 from toolchain.cache import Cache, open_cache
 from toolchain.progress import Progress
 from toolchain.project.models import Project
-from toolchain.steps.compile import build_all
+from toolchain.steps.baseline import baselines
+from toolchain.steps.companions import companions, left_out
+from toolchain.steps.compile import Made, build_all
 from toolchain.steps.deliver import Delivery
 from toolchain.steps.evaluate import bundle_accuracy, no_accuracy, refuse_classes
 from toolchain.steps.figures import golden_metrics, layer_rows, size_metrics
@@ -56,15 +60,26 @@ def build(project: Project, options: Options, progress: Progress | None = None) 
     with open_cache(reuse=options.cache, note=progress.note) as cache, Delivery(options.out) as delivery:
         source = open_source(project, cache, progress)
         plans = make_plans(project, source)
+        plans += companions(plans, project, source)
+        plans += baselines(plans, project, source)
         delivery.check(plan.name for plan in plans)
         formats = {plan.format for plan in plans}
         progress.planned = source.steps(formats) + sum(steps_of(plan, source, options) for plan in plans)
-        refuse(plans, source.files(formats), source)
+        plans = refuse(plans, source.files(formats), source, progress)
         model = source.export(formats)
-        folders = build_all([plan.job(source, model) for plan in plans], cache, options.jobs, progress)
+        made = build_all([plan.job(source, model) for plan in plans], cache, options.jobs, progress)
         site = Site(source, source.float_accuracy(), cache, delivery, options, progress)
-        entries = [measure(plan, folder, site) for plan, folder in zip(plans, folders, strict=True)]
+        entries = [measure(plan, folder, site) for plan, folder in finished(plans, made, progress)]
         return delivery.finish(BuildResult(options.out, tuple(entries)))
+
+
+def finished(plans: Sequence[Plan], made: Sequence[Made], progress: Progress) -> Iterator[tuple[Plan, Path]]:
+    """Plans with their folders; companions that could not be built are noted and left out."""
+    for plan, result in zip(plans, made, strict=True):
+        if isinstance(result, Path):
+            yield plan, result
+        else:
+            progress.note(left_out(plan, result))
 
 
 def steps_of(plan: Plan, source: ModelSource, options: Options) -> int:
@@ -79,16 +94,24 @@ def not_judged(plan: Plan, source: ModelSource) -> str:
     return no_accuracy(source.data, source.task)
 
 
-def refuse(plans: Sequence[Plan], files: ExportedModel, source: ModelSource) -> None:
-    """Refuse what cannot work before an engine is started.
+def refuse(plans: Sequence[Plan], files: ExportedModel, source: ModelSource, progress: Progress) -> list[Plan]:
+    """Refuse what cannot work before an engine is started; the plans that are left, without refused companions.
 
     Raises:
         UnsupportedError: a target says no, and why.
         DataError: the data has classes that the model cannot answer.
     """
+    kept = []
     for plan in plans:
-        refuse_unsupported(plan.support(files))
+        try:
+            refuse_unsupported(plan.support(files))
+            kept.append(plan)
+        except UnsupportedError as error:
+            if not plan.companion:
+                raise
+            progress.note(left_out(plan, error))
     refuse_classes(source.data, source.task, files.outputs)
+    return kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +153,18 @@ def measure(plan: Plan, folder: Path, site: Site) -> Entry:
         layers=layer_table(profile.as_dict()["layers"] if profile else [], layer_rows(folder)),
         executed=profile.executed if profile else {},
         stable=profile.stable if profile else None,
-        notes=profile.notes if profile else (),
+        notes=(*notes_of(plan, artifact), *(profile.notes if profile else ())),
     )
+
+
+def notes_of(plan: Plan, artifact: Artifact) -> Iterator[str]:
+    """What is true of a bundle before it is measured."""
+    if plan.companion and plan.target == BASELINE:
+        yield "built for comparison: what the plain framework needs"
+    elif plan.companion:
+        yield "built for comparison: no number format is always the fastest on this target"
+    if artifact.not_run:
+        yield f"{NOT_RUN}: {artifact.not_run}"
 
 
 def accuracies(accuracy: Metric, reference: Metric) -> Mapping[str, Metric]:

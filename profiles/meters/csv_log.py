@@ -7,7 +7,7 @@ import dataclasses
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from profiles.meters.base import EnergyReading, Resolution
 from profiles.meters.csv_columns import RECOGNISED, Columns, Layout, find_layout
 from profiles.meters.sampled import sampling_uncertainty, trapezoid
 
-Series = np.ndarray[Any, np.dtype[np.float64]]
+Series: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
 #: A gap is an interval this many times longer than the median one.
 GAP_FACTOR = 10.0

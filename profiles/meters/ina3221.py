@@ -1,8 +1,12 @@
-"""The INA3221 power monitors on NVIDIA Jetson modules, through the kernel's hwmon files.
+"""The INA3221 and INA238 power monitors on NVIDIA Jetson modules and kits, through the kernel's hwmon files.
 
-Layout: ``/sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*/`` with ``inN_label``, ``inN_input`` in mV,
+Layout of the first: ``/sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*/`` with ``inN_label``, ``inN_input`` in mV,
 ``currN_input`` in mA and ``shuntN_resistor`` in µΩ for channels 1 to 3 (kernel document
 ``hwmon/ina3221``). Channel 7 is a sum of shunt voltages and no rail.
+
+Layout of the second, which measures the input of a whole Jetson Thor kit:
+``/sys/bus/i2c/drivers/ina238/*/hwmon/hwmon*/`` with ``power1_input`` in µW, ``in1_input`` in mV, ``curr1_input`` in mA,
+``shunt_resistor`` in µΩ (kernel document ``hwmon/ina238``) and the rail's name in ``label`` (``sysfs-class-hwmon``).
 """
 
 from __future__ import annotations
@@ -22,6 +26,10 @@ from profiles.suggest import did_you_mean
 SHUNT_STEP = 40e-6
 BUS_STEP = 8e-3
 CHANNELS = (1, 2, 3)
+#: The steps of the INA238 in volts (TI SLYS025, "Electrical Characteristics": 1 LSB step size, ADCRANGE = 0).
+INA238_SHUNT_STEP = 5e-6
+INA238_BUS_STEP = 3.125e-3
+_RAILS = "name the rails to add up as [power] rails in the device profile, or overrides = { power.rails = [...] }"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +47,27 @@ class Channel:
         """Through the shunt."""
         return read_number(self.folder / f"curr{self.number}_input") * 1e-3
 
+    def watts(self) -> float:
+        """Volts times amperes."""
+        return self.volts() * self.amperes()
+
     def step(self) -> float:
         """The smallest step of the power in watts at the present voltage and current."""
         shunt = read_number(self.folder / f"shunt{self.number}_resistor") * 1e-6
         return math.hypot(self.volts() * SHUNT_STEP / shunt, self.amperes() * BUS_STEP)
+
+
+class InputChannel(Channel):
+    """The one channel of an INA238, which multiplies by itself."""
+
+    def watts(self) -> float:
+        """As the chip shows it."""
+        return read_number(self.folder / "power1_input") * 1e-6
+
+    def step(self) -> float:
+        """The smallest step of the power in watts at the present voltage and current."""
+        shunt = read_number(self.folder / "shunt_resistor") * 1e-6
+        return math.hypot(self.volts() * INA238_SHUNT_STEP / shunt, self.amperes() * INA238_BUS_STEP)
 
 
 def find_channels(root: Path) -> dict[str, Channel]:
@@ -53,14 +78,13 @@ def find_channels(root: Path) -> dict[str, Channel]:
     """
     pattern = "sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*"
     folders = sorted(root.glob(pattern))
-    found = {}
-    for channel in (Channel(folder, number) for folder in folders for number in CHANNELS):
-        path = channel.folder / f"in{channel.number}_label"
-        label = read_text(path) if path.exists() else ""
-        if label and label != "NC":
-            found[label] = channel
+    inputs = sorted(root.glob(pattern.replace("ina3221", "ina238")))
+    labelled = [(folder / f"in{n}_label", Channel(folder, n)) for folder in folders for n in CHANNELS]
+    labelled += [(folder / "label", InputChannel(folder, 1)) for folder in inputs]
+    labels = [(read_text(path) if path.exists() else "", channel) for path, channel in labelled]
+    found = {label: channel for label, channel in labels if label and label != "NC"}
     if not found:
-        seen = "no labelled channel" if folders else "no such chip"
+        seen = "no labelled channel" if folders or inputs else "no such chip"
         raise MissingToolError(f"wanted INA3221 power monitors in {root / pattern}", seen=seen)
     return found
 
@@ -100,15 +124,14 @@ class Ina3221Meter(SampledMeter):
                 if missing
                 else "wanted the names of the power rails that count",
                 seen=", ".join(found),
-                next_step=(did_you_mean(missing[0], found) if missing else "")
-                or "name the rails to add up as [power] rails in the device profile",
+                next_step="; ".join(filter(None, [did_you_mean(missing[0], found) if missing else "", _RAILS])),
             )
         self._channels = {rail: found[rail] for rail in self._rails}
         self._step = math.hypot(*(channel.step() for channel in self._channels.values()))
 
     def watts(self) -> dict[str, float]:
-        """Volts times amperes of each rail."""
-        return {rail: channel.volts() * channel.amperes() for rail, channel in self._channels.items()}
+        """Of each rail."""
+        return {rail: channel.watts() for rail, channel in self._channels.items()}
 
     @property
     def resolution(self) -> Resolution:

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from profiles.meters.base import EnergyReading, Resolution, reason
 Clock = Callable[[], float]
 
 
-Values = Sequence[float] | np.ndarray[Any, np.dtype[np.float64]]
+Values: TypeAlias = "Sequence[float] | np.ndarray[Any, np.dtype[np.float64]]"
 
 
 def trapezoid(times: Values, watts: Values) -> float:

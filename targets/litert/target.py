@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from profiles.device import Device
 from profiles.errors import UnsupportedError
 from profiles.runner import Arrays, Runner
-from targets.base import CalibrationSet, Compiled, ExportedModel, LayerError, Scheme, SupportReport
+from targets.base import Backend, CalibrationSet, Compiled, ExportedModel, LayerError, Scheme, SupportReport
 
 
-class LiteRtTarget:
+class LiteRtTarget(Backend):
     """Google's on-device runtime, with XNNPACK, on x86 and Arm CPUs."""
 
     name = "litert"
@@ -22,8 +22,6 @@ class LiteRtTarget:
     precisions = ("fp32", "fp16", "int8")
     calibrators = ("minmax", "percentile", "entropy", "mse")
     packages = ("ai-edge-litert", "ai-edge-quantizer")
-    programs: ClassVar[dict[str, str]] = {}
-    resources: tuple[Path, ...] = ()
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
         """From the operators of the file."""

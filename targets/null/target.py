@@ -6,15 +6,15 @@ import dataclasses
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from profiles.device import Device
 from profiles.runner import Arrays
-from targets.base import CalibrationSet, Compiled, ExportedModel, LayerError, Scheme, SupportReport
+from targets.base import Backend, CalibrationSet, Compiled, ExportedModel, LayerError, Scheme, SupportReport
 from targets.null.runner import NullRunner, open_runner
 
 
-class NullTarget:
+class NullTarget(Backend):
     """Keeps the pipeline testable; its outputs are not the model's, and it says so."""
 
     name = "null"
@@ -23,8 +23,6 @@ class NullTarget:
     precisions = ("fp32", "bf16", "fp16", "int8")
     calibrators = ("minmax", "percentile", "entropy", "mse")
     packages: tuple[str, ...] = ()
-    programs: ClassVar[dict[str, str]] = {}
-    resources: tuple[Path, ...] = ()
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
         """Everything is fine."""

@@ -13,17 +13,10 @@ from pathlib import Path
 from profiles.device import Device
 from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import check_samples, observe, ranges
+from targets.onnx_prepare import prepare
+from targets.onnx_watch import float_tensors, watch
 from targets.onnxruntime import dialect
-from targets.onnxruntime.activations import float_tensors, watch
 from targets.quiet import in_our_words
-
-
-def prepare(source: Path, out: Path) -> None:
-    """Shape inference, constant folding and batch-norm folding, as ONNX Runtime asks for before quantization."""
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    with in_our_words("ONNX Runtime must prepare the graph for quantization"):
-        quant_pre_process(str(source), str(out), skip_symbolic_shape=True)
 
 
 def to_int8(

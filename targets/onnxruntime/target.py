@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from profiles.device import Device
 from profiles.errors import UnsupportedError
 from profiles.runner import Arrays, Runner
-from targets.base import CalibrationSet, Compiled, ExportedModel, LayerError, Scheme, SupportReport, TensorSpec
-from targets.layer_errors import compare
+from targets.base import Backend, CalibrationSet, Compiled, ExportedModel, LayerError, Scheme, SupportReport, TensorSpec
 
 
-class OnnxRuntimeTarget:
+class OnnxRuntimeTarget(Backend):
     """Microsoft's runtime, on x86 and Arm CPUs."""
 
     name = "onnxruntime"
@@ -24,8 +23,6 @@ class OnnxRuntimeTarget:
     precisions = ("fp32", "fp16", "int8")
     calibrators = ("minmax", "percentile", "entropy", "mse")
     packages = ("onnxruntime", "onnx")
-    programs: ClassVar[dict[str, str]] = {}
-    resources: tuple[Path, ...] = ()
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
         """From the operators of the graph."""
@@ -59,40 +56,11 @@ class OnnxRuntimeTarget:
 
     def layer_errors(self, quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]:
         """Node by node: the prepared float graph against the QDQ graph, both unfused."""
-        import onnx
-
-        from targets.onnxruntime.activations import float_tensors, watch
+        from targets.onnx_errors import node_errors
 
         if quantized.float_onnx is None or quantized.onnx is None:
             return []
-        kept = list(samples)
-        before = onnx.load(str(quantized.float_onnx))
-        ops = {output: node.op_type for node in before.graph.node for output in node.output}
-        seen = counterparts(float_tensors(before), float_tensors(onnx.load(str(quantized.onnx))))
-        reference = watch(quantized.float_onnx, seen, kept)
-        rows = compare(reference, _renamed(watch(quantized.onnx, seen.values(), kept), seen), {k: ops[k] for k in seen})
-        names = {output: name for node in before.graph.node for output, name in _output_names(node)}
-        return [dataclasses.replace(row, name=names[row.name]) for row in rows]
-
-
-def _output_names(node: Any) -> Iterator[tuple[str, str]]:
-    """Every output of a node with the node's name, and its number where it is not the first."""
-    for number, output in enumerate(node.output):
-        yield output, (f"{node.name}:{number}" if number else node.name) if node.name else output
-
-
-def counterparts(before: Iterable[str], after: Iterable[str]) -> dict[str, str]:
-    """Float tensor to the tensor of the QDQ graph that stands for it: after its Q/DQ pair where it has one.
-
-    A ReLU may be gone from the QDQ graph, its clipping done by the unsigned range of the pair.
-    """
-    present = set(after)
-    pairs = {name: f"{name}_DequantizeLinear_Output" for name in before}
-    return {name: pair if pair in present else name for name, pair in pairs.items() if {pair, name} & present}
-
-
-def _renamed(stream: Iterable[Arrays], names: Mapping[str, str]) -> Iterator[Arrays]:
-    return ({name: sample[other] for name, other in names.items()} for sample in stream)
+        return node_errors(quantized.float_onnx, quantized.onnx, samples)
 
 
 def _native(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:

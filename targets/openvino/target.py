@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from profiles.device import Device
 from profiles.errors import UnsupportedError
 from profiles.runner import Arrays, Runner
-from targets.base import CalibrationSet, Compiled, ExportedModel, LayerError, Scheme, SupportReport, TensorSpec
+from targets.base import Backend, CalibrationSet, Compiled, ExportedModel, LayerError, Scheme, SupportReport, TensorSpec
 from targets.layer_errors import compare
 
 
-class OpenVinoTarget:
+class OpenVinoTarget(Backend):
     """Intel's runtime, on x86 and Arm CPUs."""
 
     name = "openvino"
@@ -23,8 +23,6 @@ class OpenVinoTarget:
     precisions = ("fp32", "bf16", "fp16", "int8")
     calibrators = ("minmax", "percentile")
     packages = ("openvino", "nncf")
-    programs: ClassVar[dict[str, str]] = {}
-    resources: tuple[Path, ...] = ()
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
         """Ask OpenVINO's CPU plugin."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 from profiles.device import Device
 from profiles.errors import UnsupportedError
 from profiles.runner import Arrays, Runner
-from targets.base import CalibrationSet, Compiled, ExportedModel, LayerError, Scheme, SupportReport
+from targets.base import Backend, CalibrationSet, Compiled, ExportedModel, LayerError, Scheme, SupportReport
 from targets.tflite_micro.kernels import ROOT
 
 
-class TfliteMicroTarget:
+class TfliteMicroTarget(Backend):
     """Cortex-M: kernels of our own, called from generated C; no interpreter and no flatbuffer on the device."""
 
     name = "tflite_micro"
@@ -22,10 +23,12 @@ class TfliteMicroTarget:
     precisions = ("int8",)
     calibrators = ("minmax", "percentile", "entropy", "mse")
     packages = ("ai-edge-litert", "ai-edge-quantizer")
-    programs: ClassVar[dict[str, str]] = {
-        "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
-        "qemu-system-arm": "qemu-system-arm",
-    }
+    programs: Mapping[str, str] = MappingProxyType(
+        {
+            "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+            "qemu-system-arm": "qemu-system-arm",
+        }
+    )
     resources: tuple[Path, ...] = (ROOT,)
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:

@@ -33,7 +33,7 @@ def main() -> int:
     device = dataclasses.replace(load_device("local-cpu"), parameters={"threads": 1})
     with tempfile.TemporaryDirectory() as folder:
         matrix = Matrix(Path(folder), device)
-        matrix.subjects.prepare(names)
+        matrix.subjects.order(names)
         for case in names:
             print(f"{case} …", file=sys.stderr)
             for column in wanted:

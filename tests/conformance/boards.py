@@ -1,10 +1,10 @@
-"""Which device a target is judged on: this machine, or an emulated board."""
+"""Which device a target is judged on: this machine, an emulated board, or a GPU whose outputs are emulated."""
 
 from __future__ import annotations
 
 from profiles.device import Device, load_device
 
-EMULATED = {"tflite_micro": "cortex-m55-an547"}
+EMULATED = {"tflite_micro": "cortex-m55-an547", "tensorrt": "rtx-a2000"}
 
 
 def board_of(target: str, local: Device) -> Device:

@@ -24,11 +24,11 @@ def local_device():
 
 @pytest.fixture(scope="session")
 def matrix(request, tmp_path_factory, local_device):
-    """Cells, each computed once; cases that this session's tests name are exported ahead."""
+    """Cells, each computed once; the cases that come next are exported ahead."""
     made = Matrix(tmp_path_factory.mktemp("conformance"), local_device)
     request.config.stash[_MATRIX] = made
     calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    made.subjects.prepare(params["case"] for params in calls if {"case", "target"} <= set(params))
+    made.subjects.order([params["case"] for params in calls if {"case", "target"} <= set(params)])
     yield made
     made.subjects.close()
 

@@ -3,6 +3,7 @@
 - ONNX Runtime: the QDQ graph with all graph optimisations off, where Q/DQ pairs surround float kernels.
 - OpenVINO: the FakeQuantize graph with low-precision transformations off, so that it runs in float.
 - LiteRT: the reference kernels, which are the TFLite quantization specification in code.
+- TensorRT: the QDQ graph with ONNX Runtime's integer kernels, because the engine itself is emulated without them.
 - Cortex-M: the same reference kernels on the file that was compiled; the firmware must agree bit for bit.
 
 The distance is given in steps of the output: its scale where it is quantized, else its largest
@@ -72,9 +73,20 @@ def _tflite_micro(quantized: ExportedModel, compiled: Compiled, folder: Path, sa
     return [reference.run(sample) for sample in samples], {outer.name: inner.scale or 0.0 for outer, inner in pairs}
 
 
+def _tensorrt(quantized: ExportedModel, compiled: Compiled, folder: Path, samples: Samples) -> Answer:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    names = [spec.name for spec in quantized.outputs]
+    return [dict(zip(names, session.run(names, dict(sample)), strict=True)) for sample in samples], {}
+
+
 _ORACLES: dict[str, Callable[[ExportedModel, Compiled, Path, Samples], Answer]] = {
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
+    "tensorrt": _tensorrt,
     "litert": _litert,
     "tflite_micro": _tflite_micro,
 }

@@ -19,9 +19,9 @@ from targets.base import ExportedModel
 from toolchain.steps.data import stack
 
 GOLDEN_SAMPLES, CALIBRATION_SAMPLES = 4, 16
-FORMATS = ("onnx", "tflite")
-#: From how many cases on the exports get processes of their own.
-_MANY = 4
+FORMATS = ("onnx", "tflite", "pt2")
+#: How many cases are exported ahead, where so many are to come that a process of its own pays.
+_AHEAD, _MANY = 3, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Subject:
 
 
 def make_subject(name: str, root: Path) -> Subject:
-    """Export one case to both formats below ``root``, and run its module in float64."""
+    """Export one case to all formats below ``root``, and run its module in float64."""
     from toolchain.export.parity import reference_outputs
 
     case = next(case for case in CASES if case.name == name)
@@ -58,11 +58,13 @@ def make_subject(name: str, root: Path) -> Subject:
 def _export(module: Any, sample: Mapping[str, Array], out: Path, golden: Any) -> ExportedModel | UnsupportedError:
     from toolchain.export.onnx import export_onnx
     from toolchain.export.tflite import export_tflite
+    from toolchain.export.torch_program import export_program
 
     kind = out.suffix[1:]
     gc.disable()  # the exporters' large graphs of objects make every collection slow
     try:
-        exported = {"onnx": export_onnx, "tflite": export_tflite}[kind](module, sample, out)
+        exporters = {"onnx": export_onnx, "tflite": export_tflite, "pt2": export_program}
+        exported = exporters[kind](module, sample, out)
     except UnsupportedError as error:
         return error
     finally:
@@ -78,31 +80,37 @@ def _export(module: Any, sample: Mapping[str, Array], out: Path, golden: Any) ->
 
 
 class Subjects:
-    """All cases of a run, exported when they are first asked for, or ahead of that."""
+    """All cases of a run, exported when they are first asked for, and the next ones ahead of that."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._order: list[str] = []
         self._made: dict[str, concurrent.futures.Future[Subject]] = {}
         self._pool: concurrent.futures.ProcessPoolExecutor | None = None
 
-    def prepare(self, names: Iterable[str]) -> None:
-        """Start to export these cases in the background, if they are many."""
-        wanted = [name for name in dict.fromkeys(names) if name not in self._made]
-        if len(wanted) < _MANY:
-            return
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = concurrent.futures.ProcessPoolExecutor(min(os.cpu_count() or 1, 2), mp_context=context)
-        for name in wanted:
-            self._made[name] = self._pool.submit(make_subject, name, self._root)
+    def order(self, names: Iterable[str]) -> None:
+        """In which order cases will be asked for; parts of it may be left out."""
+        self._order = list(dict.fromkeys(names))
 
     def get(self, name: str) -> Subject:
-        """One case; exported here and now if nobody has started on it."""
-        if name not in self._made:
+        """One case; the next ones are begun in the background if they are many."""
+        if name not in self._made and len(self._order) < _MANY:
             future: concurrent.futures.Future[Subject] = concurrent.futures.Future()
             future.set_result(make_subject(name, self._root))
             self._made[name] = future
+        if len(self._order) >= _MANY:
+            place = self._order.index(name)
+            self._submit(self._order[place : place + 1 + _AHEAD])
         return self._made[name].result()
+
+    def _submit(self, names: Iterable[str]) -> None:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            processes = 1 if "PYTEST_XDIST_WORKER" in os.environ else min(os.cpu_count() or 1, 2)
+            self._pool = concurrent.futures.ProcessPoolExecutor(processes, mp_context=context)
+        for name in names:
+            if name not in self._made:
+                self._made[name] = self._pool.submit(make_subject, name, self._root)
 
     def close(self) -> None:
         """End the background processes."""

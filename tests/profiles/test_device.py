@@ -167,7 +167,7 @@ def test_a_quantity_needs_a_number_with_the_right_unit(tmp_path, old, new, where
 @pytest.mark.parametrize(
     ("old", "new", "where", "allowed"),
     [
-        ('["fp32", "int8"]', '["fp32", "int4"]', "board.toml formats", "int8"),
+        ('["fp32", "int8"]', '["fp32", "int88"]', "board.toml formats", "int8"),
         ('["fp32", "int8"]', '["float32"]', "board.toml formats", "fp32"),
         ('reach = "ssh"', 'reach = "telnet"', "board.toml reach", "ssh"),
         ('reach = "ssh"', "reach = 22", "board.toml reach", "ssh"),

@@ -8,6 +8,7 @@ import pytest
 
 from profiles.detect import _formats
 from profiles.device import DEVICES_DIR, device_names, load_device
+from profiles.gpu import GpuState
 from profiles.machine import MachineState, matches
 
 NAMES = [
@@ -15,17 +16,32 @@ NAMES = [
     *("cortex-m7-an500", "nrf52840", "rp2350", "stm32h743", "stm32l4r5"),
     *("fpga-ecp5-85", "fpga-zynq-7020", "intel-nuc", "jetson-agx-orin", "jetson-orin-nano"),
     *("local-cpu", "raspberry-pi-4", "raspberry-pi-5"),
+    *("jetson-thor", "rtx-a2000", "rtx-4070", "rtx-5080", "h200"),
 ]
-TARGETS = {"onnxruntime", "openvino", "litert", "tensorrt", "tflite_micro", "tvm_fpga", "null"}
+TARGETS = {"onnxruntime", "openvino", "litert", "tensorrt", "tflite_micro", "tvm_fpga", "pytorch", "null"}
 METERS = {"", "rapl", "nvml", "ina3221", "pmic"}
+#: Devices with an NVIDIA GPU: its compute capability, who compiles its engines, and whether it has fp8.
+GPUS = {
+    "jetson-orin-nano": ("8.7", "tensorrt", False),
+    "jetson-agx-orin": ("8.7", "tensorrt", False),
+    "jetson-thor": ("11.0", "tensorrt", True),
+    "rtx-a2000": ("8.6", "tensorrt_rtx", False),
+    "rtx-4070": ("8.9", "tensorrt_rtx", True),
+    "rtx-5080": ("12.0", "tensorrt_rtx", True),
+    "h200": ("9.0", "tensorrt", True),
+}
+#: CUDA and tensor cores of one multiprocessor, from Ampere's consumer cards on (NVIDIA's architecture white papers).
+PER_MULTIPROCESSOR = (128, 4)
+#: The plain framework comes last: the baseline beside every other figure.
+BASELINE = "pytorch"
 ORDER = {
     "local-cpu": ("onnxruntime", "openvino", "litert"),
     "intel-nuc": ("openvino", "onnxruntime", "litert"),
     "raspberry-pi-4": ("litert", "onnxruntime", "openvino"),
     "raspberry-pi-5": ("litert", "onnxruntime", "openvino"),
     "android-arm64": ("litert", "onnxruntime"),
-    "jetson-orin-nano": ("tensorrt", "onnxruntime", "litert"),
-    "jetson-agx-orin": ("tensorrt", "onnxruntime", "litert"),
+    **{name: ("tensorrt", "onnxruntime", "litert") for name in GPUS if name.startswith("jetson")},
+    **{name: ("tensorrt", "onnxruntime") for name in GPUS if not name.startswith("jetson")},
 }
 #: Facts from the architecture and the field notes, written down a second time.
 FACTS = [
@@ -38,6 +54,26 @@ FACTS = [
     ("jetson-orin-nano", "parameters.compute_capability", "8.7"),
     ("jetson-agx-orin", "cpu.cores", 12),
     ("jetson-agx-orin", "parameters.cuda_cores", 2048),
+    ("jetson-agx-orin", "parameters.dla_cores", 2),
+    ("jetson-orin-nano", "parameters.dla_cores", 0),
+    ("jetson-thor", "cpu.cores", 14),
+    ("jetson-thor", "ram", 128e9),
+    ("jetson-thor", "parameters.cuda_cores", 2560),
+    ("jetson-thor", "parameters.dla_cores", 0),
+    ("rtx-a2000", "ram", 6 * 2**30),
+    ("rtx-a2000", "power.tdp", 70.0),
+    ("rtx-a2000", "parameters.cuda_cores", 3328),
+    ("rtx-a2000", "parameters.memory_bandwidth_gb_per_s", 288),
+    ("rtx-4070", "ram", 12 * 2**30),
+    ("rtx-4070", "power.tdp", 200.0),
+    ("rtx-4070", "parameters.cuda_cores", 5888),
+    ("rtx-5080", "ram", 16 * 2**30),
+    ("rtx-5080", "power.tdp", 360.0),
+    ("rtx-5080", "parameters.cuda_cores", 10752),
+    ("h200", "ram", 141e9),
+    ("h200", "power.tdp", 700.0),
+    ("h200", "parameters.cuda_cores", 16896),
+    ("h200", "parameters.memory_bandwidth_gb_per_s", 4800),
     ("cortex-m4-an386", "ram", 20 * 2**20),
     ("cortex-m4-an386", "flash", 4 * 2**20),
     ("cortex-m4-an386", "cpu.clock", 25e6),
@@ -118,7 +154,9 @@ def test_targets_are_spelled_as_in_the_architecture(name):
 
 @pytest.mark.parametrize(("name", "targets"), ORDER.items())
 def test_the_best_target_comes_first(name, targets):
-    assert load_device(name).targets == targets
+    listed = load_device(name).targets
+    assert tuple(target for target in listed if target != BASELINE) == targets
+    assert BASELINE not in listed or listed[-1] == BASELINE
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("cortex", "fpga"))])
@@ -178,6 +216,7 @@ def test_machines_that_can_be_logged_into_can_be_told_apart(name):
         ("raspberry-pi-5", "Raspberry Pi 5 Model B Rev 1.0"),
         ("jetson-orin-nano", "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super"),
         ("jetson-agx-orin", "NVIDIA Jetson AGX Orin Developer Kit"),
+        ("jetson-thor", "NVIDIA Jetson AGX Thor Developer Kit"),
         ("intel-nuc", "12th Gen Intel(R) Core(TM) i5-1240P"),
         ("fpga-zynq-7020", "xlnx,zynq-7000"),
         ("android-arm64", "Google Pixel 7"),
@@ -192,13 +231,76 @@ def test_a_model_name_fits_one_profile(name, model):
 @pytest.mark.parametrize("name", NAMES)
 def test_formats_follow_from_the_features_unless_there_is_a_gpu_or_fabric(name):
     device = load_device(name)
-    if "tensorrt" in device.targets:
-        assert device.formats == ("fp32", "bf16", "fp16", "int8"), "what an Ampere GPU computes in"
+    if name in GPUS:
+        eight = ("fp8",) if GPUS[name][2] else ()
+        assert device.formats == ("fp32", "bf16", "fp16", *eight, "int8", "int4"), (
+            "fp8 from Ada on, the rest from Ampere"
+        )
     elif device.cpu.arch == "fpga":
         assert device.formats == ("int8",)
     else:
         half = ["fp16"] if "mve" in device.cpu.features else []
         assert list(device.formats) == _formats([*device.cpu.features, *half])
+
+
+def test_devices_with_a_gpu_are_those_that_tensorrt_serves():
+    assert {name for name in NAMES if "tensorrt" in load_device(name).targets} == set(GPUS)
+
+
+@pytest.mark.parametrize(("name", "gpu"), GPUS.items())
+def test_gpus_say_how_their_engines_are_built(name, gpu):
+    parameters = load_device(name).parameters
+    assert (parameters["compute_capability"], parameters["library"]) == gpu[:2]
+    ahead = parameters["library"] == "tensorrt_rtx"
+    assert parameters.get("engines_for") == ([gpu[0]] if ahead else None), "only TensorRT-RTX takes several"
+    assert parameters["batches"] == [1]
+    assert parameters["optimization_level"] in range(6)
+    assert -1 <= parameters["dla_core"] < max(1, parameters["dla_cores"])
+    assert parameters["placement"] in ("default", "search")
+    assert parameters["sparse_weights"] is False
+    assert parameters["workspace"] == ""
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_a_choice_is_not_passed_off_as_a_fact(name):
+    """Switches name no document; what was not read in one says so."""
+    sources = load_device(name).sources
+    switches = ("library", "batches", "optimization_level", "sparse_weights", "dla_core", "workspace", "placement")
+    chosen = {path for path, source in sources.items() if source.startswith("a choice of this profile: ")}
+    assert {f"parameters.{switch}" for switch in switches} <= chosen
+    facts = {"cpu", "memory", "power"} & {path.partition(".")[0] for path in chosen}
+    assert not facts, f"{name}: {', '.join(facts)} cannot be chosen"
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_cores_are_those_of_whole_multiprocessors(name):
+    parameters = load_device(name).parameters
+    cuda, tensor = PER_MULTIPROCESSOR
+    assert parameters["cuda_cores"] % cuda == 0
+    if "tensor_cores" in parameters:
+        assert parameters["tensor_cores"] / tensor == parameters["cuda_cores"] / cuda, (
+            "as many of the one as of the other"
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu"),
+    [
+        ("rtx-a2000", "NVIDIA RTX A2000"),
+        ("rtx-4070", "NVIDIA GeForce RTX 4070"),
+        ("rtx-5080", "NVIDIA GeForce RTX 5080"),
+        ("h200", "NVIDIA H200"),
+        (None, "NVIDIA RTX A2000 12GB"),
+        (None, "NVIDIA GeForce RTX 4070 SUPER"),
+        (None, "NVIDIA GeForce RTX 5080 Laptop GPU"),
+        (None, "NVIDIA H200 NVL"),
+    ],
+)
+def test_a_gpus_name_fits_one_profile(name, gpu):
+    remote = [device for device in map(load_device, NAMES) if device.reach == "ssh"]
+    state = MachineState("x86_64", cpu_model="AMD Ryzen 9", gpus=(GpuState(gpu),))
+    fitting = [device.name for device in remote if matches(device.identity, state)]
+    assert fitting == ([name] if name else []), f"{gpu} is taken for {fitting}"
 
 
 @pytest.mark.parametrize("name", NAMES)

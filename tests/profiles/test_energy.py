@@ -191,7 +191,7 @@ def test_seconds_needed_are_just_enough(resolution: Resolution, idle: float, net
 
 def test_too_short_a_window_says_how_long_it_has_to_be() -> None:
     meter = FakeMeter(Resolution(1e-3, "J", 0.1))
-    metrics = measure_energy(meter, meter.run_for, idle_seconds=1.0, run_seconds=1.0, sleep=meter.sleep)
+    metrics = measure_energy(meter, meter.run_for, idle_seconds=1.0, run_seconds=1.0, longest=1.5, sleep=meter.sleep)
     for metric in metrics.values():
         assert metric.kind is Kind.UNAVAILABLE
         assert "too short for the meter" in metric.reason
@@ -201,6 +201,28 @@ def test_too_short_a_window_says_how_long_it_has_to_be() -> None:
         meter, meter.run_for, idle_seconds=needed * 1.01, run_seconds=needed * 1.01, sleep=meter.sleep
     )
     assert enough["energy"].available, enough["energy"].reason
+
+
+def test_too_short_a_window_is_lengthened_once() -> None:
+    meter = FakeMeter(Resolution(1e-3, "J", 0.1))
+    needed = seconds_needed(meter.resolution, 8.0, 3.0, 0.05)
+    lengths = []
+
+    def run_for(seconds: float) -> int:
+        lengths.append(seconds)
+        return meter.run_for(seconds)
+
+    metrics = measure_energy(meter, run_for, idle_seconds=1.0, run_seconds=1.0, sleep=meter.sleep)
+    assert lengths == [1.0, pytest.approx(needed * 1.1, rel=1e-6)]
+    assert metrics["energy"].value == pytest.approx(5.0 * meter.inference_seconds, rel=1e-6)
+    lengths.clear()
+    measure_energy(meter, run_for, sleep=meter.sleep)
+    assert lengths == [10.0], "windows that are long enough are measured once"
+    meter.run_watts = meter.idle_watts + 0.01
+    lengths.clear()
+    reason = measure_energy(meter, run_for, sleep=meter.sleep)["energy"].reason
+    assert lengths == [10.0], "what no patience is enough for is not tried"
+    assert "too short for the meter" in reason
 
 
 def test_too_coarse_a_sensor_is_never_enough() -> None:

@@ -93,6 +93,14 @@ ORIN_NANO = {
 }
 
 
+def test_a_container_knows_its_board_by_the_mounted_device_tree(tmp_path: Path) -> None:
+    """Docker hides /sys/firmware, to which /proc/device-tree leads."""
+    inside = {name: text for name, text in ORIN_NANO.items() if not name.startswith("proc/device-tree")}
+    assert snapshot(write(tmp_path, inside), run=never).device_model is None
+    mounted = {"etc/edgewright/device-tree/model": "NVIDIA Jetson AGX Orin Developer Kit\0"}
+    assert snapshot(write(tmp_path, mounted), run=never).device_model == "NVIDIA Jetson AGX Orin Developer Kit"
+
+
 def test_intel_box(tmp_path: Path) -> None:
     state = snapshot(write(tmp_path, INTEL), run=never)
     assert state.arch == "x86_64"
@@ -177,6 +185,8 @@ def test_a_machine_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert silent.pop("python")
     assert silent.pop("clocks") == ()
     assert silent.pop("temperatures") == {}
+    assert silent.pop("gpus") == ()
+    assert silent.pop("gpus_unread") == ""
     assert set(silent.values()) == {None}, "what is not there is None, never 0"
     assert describe(state) == "unknown processor, aarch64"
     assert disturbances(state, state, 1.0) == []

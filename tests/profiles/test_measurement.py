@@ -14,7 +14,9 @@ from profiles.measurement import METRIC_UNITS, Kind, Metric, as_stand_in, compar
 AVAILABLE = [kind for kind in Kind if kind is not Kind.UNAVAILABLE]
 ARCHITECTURE_NAMES = """accuracy accuracy_drop latency_p50 latency_p90 latency_p99 cpu_time_p50 throughput peak_memory
     model_size flash code_size weights_size arena ram stack instructions instructions_mve cycles utilization dram_bytes
-    energy power init_instructions parity_max_error sqnr params macs stored_size"""
+    energy power init_instructions parity_max_error sqnr params macs stored_size
+    latency_events_p50 latency_transfers_p50 latency_graph_p50 latency_compiled_p50
+    gpu_memory engine_memory context_memory kernels"""
 
 numbers = st.floats(min_value=-1e9, max_value=1e9)
 metrics = st.builds(

@@ -7,6 +7,7 @@ import pytest
 from profiles.device import PRECISIONS, Cpu, Device
 from profiles.errors import ConfigError, MissingToolError
 from targets import registry
+from targets.base import CALIBRATED
 from targets.calibration import CALIBRATORS
 from targets.registry import (
     default_target,
@@ -31,12 +32,12 @@ def test_a_target_says_what_it_is(name):
     assert target.name == name
     assert target.title
     assert target.formats, "a target reads some format"
-    assert set(target.formats) <= {"onnx", "tflite"}
+    assert set(target.formats) <= {"onnx", "tflite", "pt2"}
     if name != "tflite_micro":  # integer kernels only
         assert target.precisions[0] == "fp32", "what can run in fp32 has it first, because it is the default"
     assert set(target.precisions) <= set(PRECISIONS)
     assert set(target.calibrators) <= set(CALIBRATORS)
-    assert "minmax" in target.calibrators
+    assert "minmax" in target.calibrators or not set(target.precisions) & set(CALIBRATED), "what quantizes calibrates"
 
 
 @pytest.mark.parametrize("name", target_names())
@@ -84,7 +85,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
 def test_the_default_target_reads_the_format_at_hand():
     assert default_target(device("litert", "onnxruntime"), ("onnx",)) == "onnxruntime"
     assert default_target(device("litert", "onnxruntime"), ("onnx", "tflite")) == "litert"
-    assert default_target(device("tensorrt", "openvino"), ("onnx",)) == "openvino", "others are not in this release"
+    assert default_target(device("tvm_fpga", "openvino"), ("onnx",)) == "openvino", "others are not in this release"
 
 
 def test_a_target_made_for_a_format_comes_before_one_that_also_reads_it():
@@ -92,7 +93,7 @@ def test_a_target_made_for_a_format_comes_before_one_that_also_reads_it():
 
 
 @pytest.mark.parametrize(
-    ("targets", "hint"), [(("onnxruntime",), "target ="), (("tensorrt",), "edgewright targets"), ((), "targets")]
+    ("targets", "hint"), [(("onnxruntime",), "target ="), (("tvm_fpga",), "edgewright targets"), ((), "targets")]
 )
 def test_a_device_that_nothing_serves_is_refused(targets, hint):
     with pytest.raises(ConfigError) as caught:

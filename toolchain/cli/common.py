@@ -95,6 +95,8 @@ def overlay(args: argparse.Namespace) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if args.data:
         changes["data"] = {"source": absolute_source(args.data)}
+    if getattr(args, "baseline", False):
+        changes["baseline"] = {}
     if args.input:
         changes["model"] = {"input": [_input(text) for text in args.input]}
     return changes

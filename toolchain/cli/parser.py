@@ -21,6 +21,7 @@ COMMANDS = {
     "diff": "show, layer by layer, how far a quantized bundle is from the float model",
     "compare": "show bundles side by side",
     "report": "write report.html for a folder of bundles",
+    "runtime": "write the program that builds, checks and measures bundles on a device",
     "devices": "list the device profiles",
     "targets": "list the backends and what they can do",
     "doctor": "say what is installed, what is missing, and how to install it",

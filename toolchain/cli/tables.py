@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from targets.artifact import NOT_RUN
+from toolchain.baseline import baseline_of, times_pytorch
 from toolchain.cli.output import legend, print_line, print_table, show, show_percent
 
 if TYPE_CHECKING:
     from toolchain.summary import Entry
 
 COLUMNS = ["bundle", "ran as", "p50", "p90", "p99", "memory", "size", "accuracy", "drop", "energy", "budget"]
+#: How many times faster than the baseline, where there is one; it stands behind the median.
+VERSUS, _AFTER = "vs PyTorch", COLUMNS.index("p50") + 1
 _NUMBERS = ["p50", "p90", "p99", "memory", "size", "accuracy", "drop", "energy"]
 
 
@@ -20,19 +24,45 @@ FIRMWARE = {
     "code": "code_size", "constants": "weights_size", "RAM": "ram", "arena": "arena", "stack": "stack",
 }  # fmt: skip
 
+#: Of engines on a GPU: what its own clock says, and what the compiler planned.
+GPU = {
+    "events p50": "latency_events_p50", "graph p50": "latency_graph_p50", "with copies": "latency_transfers_p50",
+    "throughput": "throughput", "GPU memory": "gpu_memory", "engine": "engine_memory", "context": "context_memory",
+    "kernels": "kernels", "moved": "dram_bytes",
+}  # fmt: skip
+#: A second table, with the figures of which one makes a bundle part of it.
+SECOND = (("firmware", FIRMWARE, ("flash",)), ("on the GPU", GPU, ("latency_events_p50", "kernels")))
+
 
 def print_entries(entries: Sequence[Entry]) -> None:
-    """One row per bundle, a second table for firmware, and a legend for the marks that occur."""
-    print_table(COLUMNS, [_row(entry) for entry in entries], right=_NUMBERS)
-    firmware = [entry for entry in entries if "flash" in entry.metrics]
-    if firmware:
-        print_table(["firmware", *FIRMWARE], [_firmware_row(entry) for entry in firmware], right=list(FIRMWARE))
+    """One row per bundle, more tables for firmware and GPUs, and a legend for the marks that occur."""
+    _print_first(entries)
+    for title, columns, signs in SECOND:
+        _print_second(title, columns, [entry for entry in entries if any(sign in entry.metrics for sign in signs)])
     kinds = {metric.kind for entry in entries for metric in entry.metrics.values()}
     notes = [legend(kinds)] if legend(kinds) else []
     if any(entry.stable is False for entry in entries):
         notes.append("! unstable run: see the notes in profile.json")
     if notes:
         print_line("; ".join(notes))
+
+
+def _print_first(entries: Sequence[Entry]) -> None:
+    """One row per bundle; with a baseline among them, how many times faster than that each one is."""
+    columns, rows = list(COLUMNS), [_row(entry) for entry in entries]
+    if any(baseline_of(entry, entries) for entry in entries):
+        columns.insert(_AFTER, VERSUS)
+        for row, entry in zip(rows, entries, strict=True):
+            row.insert(_AFTER, versus(entry, entries))
+    print_table(columns, rows, right=[*_NUMBERS, VERSUS])
+
+
+def versus(entry: Entry, entries: Sequence[Entry]) -> str:
+    """``×3.20``: how many times faster than the device's baseline."""
+    times = times_pytorch(entry, entries)
+    if times is None:
+        return "baseline" if baseline_of(entry, entries) is entry else "–"
+    return f"×{times:.2f}"
 
 
 def _row(entry: Entry) -> list[str]:
@@ -53,12 +83,22 @@ def _row(entry: Entry) -> list[str]:
     ]
 
 
-def _firmware_row(entry: Entry) -> list[str]:
-    return [entry.name, *(show(entry.metrics.get(name)) for name in FIRMWARE.values())]
+def _print_second(title: str, columns: Mapping[str, str], entries: Sequence[Entry]) -> None:
+    """Columns that no entry has a figure for are left out, but for those of firmware, which are few and always told."""
+    told = [
+        heading
+        for heading, name in columns.items()
+        if columns is FIRMWARE or any((m := entry.metrics.get(name)) and m.available for entry in entries)
+    ]
+    rows = [[entry.name, *(show(entry.metrics.get(columns[heading])) for heading in told)] for entry in entries]
+    if rows:
+        print_table([title, *told], rows, right=told)
 
 
 def ran_as(entry: Entry) -> str:
     """The precisions that really ran: ``int8 9, fp32 1``."""
+    if any(note.startswith(NOT_RUN) for note in entry.notes):
+        return "not run"
     return ", ".join(f"{name} {count}" for name, count in entry.executed.items()) or "–"
 
 

@@ -25,10 +25,10 @@ class Exported:
 
     Attributes:
         path: the file.
-        format: ``onnx`` or ``tflite``.
+        format: ``onnx``, ``tflite`` or ``pt2``.
         inputs, outputs: canonical specs (the layout of the torch module), in the module's order.
         channel_last: names of inputs and outputs that the file has in NHWC.
-        layers: ONNX node name or TFLite tensor name to the qualified name of the torch module that
+        layers: ONNX node, TFLite tensor or PyTorch operator to the qualified name of the torch module that
             it came from (empty for the model's own ``forward``).
         log: what the exporter printed.
     """

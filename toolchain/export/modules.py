@@ -25,7 +25,11 @@ _TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 def evaluating(module: torch.nn.Module) -> Iterator[None]:
     """Evaluation mode and no gradients while inside; every submodule's own mode afterwards."""
     modes = [(part, part.training) for part in module.modules()]
-    module.eval()
+    if any(isinstance(part, torch.fx.GraphModule) for part, _ in modes):
+        for part, _ in modes:  # a program of torch.export has no other mode, and refuses to be asked
+            part.training = False
+    else:
+        module.eval()
     try:
         with torch.no_grad():
             yield

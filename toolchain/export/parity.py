@@ -24,6 +24,7 @@ from targets.onnx_tools import save_onnx
 from targets.reference import OnnxReference, TfliteReference
 from toolchain.export.exported import Exported
 from toolchain.export.locate import Attempt, locate, parity_failed
+from toolchain.export.torch_program import ProgramReference
 from toolchain.export.yardstick import reference_outputs
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class ParityReport:
     """How far an export is from its module.
 
     Attributes:
-        format: ``onnx`` or ``tflite``.
+        format: ``onnx``, ``tflite`` or ``pt2``.
         outputs: one entry per output.
         samples: how many inputs were compared.
         reference: how the module was run, in words.
@@ -110,7 +111,7 @@ def check_parity(
 
     Args:
         module: left as it is; a copy runs in float64.
-        exported: what :func:`export_onnx` or :func:`export_tflite` returned.
+        exported: what :func:`export_onnx`, :func:`export_tflite` or :func:`export_program` returned.
         samples: canonical inputs, at least one.
         rtol, atol: passes when max |error| <= rtol * max |reference| + atol, for every output.
 
@@ -143,7 +144,7 @@ class ParityError(Exception):
         )
 
 
-_TITLES = {"onnx": "ONNX", "tflite": "TFLite"}
+_TITLES = {"onnx": "ONNX", "tflite": "TFLite", "pt2": "PyTorch program"}
 
 
 def _attempt(kind: str, rtol: float, atol: float) -> Attempt:
@@ -163,11 +164,14 @@ def _bare_export(layer: torch.nn.Module, inputs: Arrays, path: Path, kind: str) 
     """An export without names for people, and without a search of its own."""
     from toolchain.export.onnx import convert_onnx
     from toolchain.export.tflite import convert_tflite
+    from toolchain.export.torch_program import export_program
 
     if kind == "onnx":
         save_onnx(convert_onnx(layer, inputs)[0], path)
-    else:
+    elif kind == "tflite":
         path.write_bytes(convert_tflite(layer, inputs)[0])
+    else:
+        return export_program(layer, inputs, path)
     return Exported(path, kind, (), ())
 
 
@@ -191,10 +195,12 @@ def measure_parity(
     return ParityReport(exported.format, outputs, len(samples), description, engine.description)
 
 
-def open_reference(exported: Exported) -> OnnxReference | TfliteReference:
+def open_reference(exported: Exported) -> OnnxReference | TfliteReference | ProgramReference:
     """The reference engine for a file, loaded."""
     if exported.format == "onnx":
         return OnnxReference(exported.path)
+    if exported.format == "pt2":
+        return ProgramReference(exported.path, tuple(spec.name for spec in exported.outputs))
     return TfliteReference(exported.path, exported.channel_last)
 
 

@@ -18,7 +18,7 @@ from toolchain.project.common import Frozen, SafeName, as_problem, problem
 from toolchain.project.overrides import apply_overrides, flattened
 from toolchain.project.sections import Budget, Calibrator
 
-Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Precision = Literal["fp32", "bf16", "fp16", "fp8", "int8", "int4"]
 #: Names in the output folder that are no device's.
 RESERVED_NAMES = ("summary.json", "report.html")
 _VIA = re.compile(r"ssh://(?:[A-Za-z0-9_][\w.-]*@)?(?:[A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
@@ -139,7 +139,7 @@ class DeviceEntry(Frozen):
     Attributes:
         name: unique in the project, safe as a folder name.
         profile, target: as in :class:`DeviceTable`; no target means the best of the profile.
-        precision: one of ``fp32``, ``bf16``, ``fp16``, ``int8``.
+        precision: one of ``PRECISIONS`` in ``profiles/device.py``.
         threads: for the engine; None leaves it to the target.
         overrides: dotted profile keys to values.
         via: ``ssh://...``, ``serial://...`` or None for this machine.

@@ -11,7 +11,14 @@ from targets.base import Scheme
 from toolchain.project.common import Frozen, problem
 from toolchain.project.device_section import DeviceEntry, DeviceTable, expand_devices
 from toolchain.project.model_section import ModelSection
-from toolchain.project.sections import Budget, CompressSection, DataSection, QuantizeSection, TrainSection
+from toolchain.project.sections import (
+    BaselineSection,
+    Budget,
+    CompressSection,
+    DataSection,
+    QuantizeSection,
+    TrainSection,
+)
 
 WeightsOrigin = Literal["trained", "file", "callable", "random"]
 
@@ -30,6 +37,10 @@ class ProjectFile(Frozen):
     compress: CompressSection = Field(default_factory=CompressSection, description="Compression of the trained model.")
     quantize: QuantizeSection = Field(default_factory=QuantizeSection, description="How int8 entries are quantized.")
     budget: Budget = Field(default_factory=Budget, description="Limits that every device's bundle is checked against.")
+    baseline: BaselineSection | None = Field(
+        default=None,
+        description="Plain PyTorch beside every bundle, to compare with. Without this section there is none.",
+    )
     device: tuple[DeviceTable, ...] = Field(default=(), description="The devices to build for, each under [[device]].")
 
     @model_validator(mode="after")
@@ -51,6 +62,19 @@ class ProjectFile(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _baseline_is_possible(self) -> ProjectFile:
+        path = self.model.source.path
+        if self.baseline is not None and path is not None and path.suffix.lower() != ".pt2":
+            raise problem(
+                "needs a model that PyTorch can run",
+                seen=f"'{self.model.source.text}'",
+                allowed="a zoo:, module:callable or .pt2 source",
+                next_step="remove the section [baseline], or leave out --baseline",
+                at=("baseline",),
+            )
+        return self
+
+    @model_validator(mode="after")
     def _devices_have_unique_names(self) -> ProjectFile:
         expand_devices(self.device, self.budget, self.quantize.calibrator)
         return self
@@ -62,8 +86,8 @@ class Project(Frozen):
     Attributes:
         path: the project file, absolute; None when there is none.
         folder: what relative paths in the project begin at, absolute.
-        model, data, train, compress, quantize, budget: the sections; ``data`` and ``train`` are
-            None when absent.
+        model, data, train, compress, quantize, budget, baseline: the sections; ``data``, ``train``
+            and ``baseline`` are None when absent.
         devices: one entry per bundle, names unique.
     """
 
@@ -75,6 +99,7 @@ class Project(Frozen):
     compress: CompressSection
     quantize: QuantizeSection
     budget: Budget
+    baseline: BaselineSection | None
     devices: tuple[DeviceEntry, ...]
 
     @classmethod

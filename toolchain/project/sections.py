@@ -1,10 +1,10 @@
-"""``[data]``, ``[train]``, ``[compress]``, ``[quantize]`` and ``[budget]``."""
+"""``[data]``, ``[train]``, ``[compress]``, ``[quantize]``, ``[budget]`` and ``[baseline]``."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from toolchain.project.common import Bytes, Fraction, Frozen, Joules, Seconds, problem
 from toolchain.project.sources import DATA_FORMS, DataSourceText
@@ -14,6 +14,15 @@ Calibrator = Literal["minmax", "percentile", "entropy", "mse"]
 Count = Annotated[StrictInt, Field(ge=1, lt=2**31)]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**32)]
 Share = Annotated[StrictFloat, Field(gt=0, lt=1)]
+_Wide = Literal["fp32", "fp16", "bf16"]
+BaselinePrecisions = Annotated[
+    tuple[_Wide, ...],
+    BeforeValidator(
+        lambda value: [value] if isinstance(value, str) else value,
+        json_schema_input_type=_Wide | Annotated[list[_Wide], Field(min_length=1)],
+    ),
+    Field(min_length=1),
+]
 NotNegative = Annotated[StrictFloat, Field(ge=0)]
 
 
@@ -108,3 +117,15 @@ class Budget(Frozen):
     def merged(self, other: Budget) -> Budget:
         """This budget, with the limits that ``other`` sets in place of its own."""
         return self.model_copy(update=other.model_dump(exclude_none=True))
+
+
+class BaselineSection(Frozen):
+    """Bundles for plain PyTorch beside those of every device that can run it, to compare every figure with."""
+
+    precision: BaselinePrecisions = Field(
+        default=("fp32",),
+        description="Number format, or a list of them; the first one is what other bundles are compared with.",
+    )
+    compiled: StrictBool = Field(
+        default=False, description="Also measure what torch.compile makes of it: up to a minute more per bundle."
+    )

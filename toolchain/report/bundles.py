@@ -11,6 +11,7 @@ from toolchain.report.layers import Bars, error_bars, time_bars
 from toolchain.report.ranking import LATENCY
 from toolchain.report.sections import Figure, explain_entry, figures, tensors
 from toolchain.report.table import Verdict, verdict
+from toolchain.report.trials import Trials, trials
 from toolchain.report.words import KINDS, KindWords, show
 
 Lines = list[tuple[str, str]]
@@ -34,6 +35,7 @@ class Bundle:
     engine: Lines
     tensors: Lines
     memory_plan: str
+    trials: Trials | None
 
 
 def bundle(entry: Entry) -> Bundle:
@@ -55,6 +57,7 @@ def bundle(entry: Entry) -> Bundle:
         engine=lines(profile.facts) if profile else [],
         tensors=[*tensors(entry), *_source(entry)],
         memory_plan=base64.b64encode(entry.memory_plan).decode("ascii"),
+        trials=trials(entry),
     )
 
 

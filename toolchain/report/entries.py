@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from profiles.measurement import Kind, Metric
-from toolchain.report.shapes import BudgetLine, Layer, Manifest, Profile
+from targets.artifact import NOT_RUN
+from toolchain.report.shapes import Batch, BudgetLine, Layer, Manifest, NotBuilt, Placement, Profile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,22 @@ class Entry:
         return self.profile.stable if self.profile else None
 
     @property
+    def not_run(self) -> str:
+        """Why the bundle was compiled but never run; empty where it ran, or where nobody tells."""
+        executed = self.manifest.build.executed if self.manifest else ""
+        return executed.partition(f"{NOT_RUN}: ")[2]
+
+    @property
+    def batches(self) -> tuple[Batch, ...]:
+        """The batch sizes that were swept, smallest first."""
+        return tuple(sorted(self.profile.batches, key=lambda row: row.batch)) if self.profile else ()
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where quantization was placed, and what else was tried; None where that is no question."""
+        return self.manifest.build.placement if self.manifest else None
+
+    @property
     def ran_as_asked(self) -> tuple[int, int]:
         """Compute layers that ran in the precision asked for, and all of them; (0, 0) where nobody tells."""
         counts = self.profile.executed if self.profile else {}
@@ -98,3 +115,4 @@ class Build:
     project: str
     created: str
     entries: tuple[Entry, ...]
+    not_built: tuple[NotBuilt, ...] = ()

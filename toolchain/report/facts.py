@@ -12,6 +12,9 @@ from toolchain.report.entries import Entry
 #: Units of the numbers in ``profiles/machine.py`` and ``profiles/sampling.py``, by the last part of the key.
 _UNITS = {"ram": "B", "current": "Hz", "minimum": "Hz", "maximum": "Hz", "steal": "s", "seconds": "s"}
 _UNITS |= {"max seconds": "s", "warmup seconds": "s", "max warmup seconds": "s"}
+_UNITS |= {"memory": "B", "memory used": "B", "power limit": "W", "temperature": "°C"}
+#: Tables whose every number is of one unit, whatever its key.
+_TABLES = {"throttled seconds": "s"}
 _NOT_TOLD = "not told"
 
 
@@ -45,10 +48,15 @@ def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         name = f"{prefix}{str(key).replace('_', ' ')}"
         inner = _merged(value)
         if inner is None:
-            found[name] = words(value, _UNITS.get(name.rsplit(" · ", maxsplit=1)[-1], ""))
+            found[name] = words(value, _unit(name))
         else:
             found |= flat(inner, f"{name} · ")
     return found
+
+
+def _unit(name: str) -> str:
+    *tables, key = name.split(" · ")
+    return next((_TABLES[table] for table in tables if table in _TABLES), _UNITS.get(key, ""))
 
 
 def _merged(value: Any) -> Mapping[str, Any] | None:

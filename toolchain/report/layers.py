@@ -10,7 +10,7 @@ from toolchain.report.entries import Entry
 from toolchain.report.shapes import Layer
 from toolchain.report.words import KINDS, KindWords, Scale, explain, scale_for, title_of
 
-COSTS = ("latency_p50", "cpu_time_p50", "cycles", "instructions")
+COSTS = ("latency_p50", "cpu_time_p50", "cycles", "instructions", "dram_bytes")
 SHOWN = 24  # rows before the rest is folded away
 
 
@@ -73,9 +73,15 @@ def time_bars(entry: Entry) -> Bars | None:
     scale = scale_for(name, values, digits=2)
     bars = [_bar(layer, name, (0.0, high), scale, _share(_value(layer, name), total)) for layer in layers]
     together = scale_for(name, [total]).text(total)
-    note = f"In order of execution, as the engine itself counts; {together} together."
-    title = "Time per layer" if name in COSTS[:2] else f"{title_of(name).capitalize()} per layer"
+    source = "the compiler planned" if entry.not_run else "the engine itself counts"
+    note = f"In order of execution, as {source}; {together} together."
+    title = "Time per layer" if name in COSTS[:2] else f"{_capital(title_of(name))} per layer"
     return _bars(title, "share", note, bars)
+
+
+def _capital(title: str) -> str:
+    """A larger first letter; the others stay as they are (DRAM)."""
+    return title[:1].upper() + title[1:]
 
 
 def _share(value: float | None, total: float) -> str:
@@ -92,8 +98,6 @@ def _bar(layer: Layer, name: str, reach: tuple[float, float], scale: Scale, extr
     zero, here = -low / span, (metric.value - low) / span
     start, length = 100 * min(zero, here), 100 * abs(here - zero)
     return Bar(layer.name, op, start, length, scale.text(metric.value), extra, KINDS[metric.kind], tip)
-
-    return unavailable(name, "not told for this layer")
 
 
 def _bars(title: str, extra: str, note: str, bars: Sequence[Bar]) -> Bars:

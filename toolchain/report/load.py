@@ -43,7 +43,8 @@ def load_build(build_dir: Path) -> Build:
             next_step="build again with this version of edgewright",
         )
     entries = tuple(_entry(build_dir, number, found) for number, found in enumerate(summary.entries, 1))
-    return Build(build_dir, summary.project or _model_names(entries, build_dir), summary.created, entries)
+    project = summary.project or _model_names(entries, build_dir)
+    return Build(build_dir, project, summary.created, entries, summary.not_built)
 
 
 def _entry(build_dir: Path, number: int, found: SummaryEntry) -> Entry:

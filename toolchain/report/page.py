@@ -15,12 +15,14 @@ from markupsafe import Markup
 
 import toolchain
 from profiles.errors import OutputError
-from toolchain.report import sections
+from toolchain.report import sections, shown
 from toolchain.report.bundles import bundle
 from toolchain.report.charts import distribution as spread
 from toolchain.report.charts import scatter as trade
 from toolchain.report.charts.marks import px
-from toolchain.report.entries import Entry
+from toolchain.report.entries import Build
+from toolchain.report.format_words import format_sentences, smaller, unmeasured
+from toolchain.report.formats import groups
 from toolchain.report.gains import gains
 from toolchain.report.headline import tiles
 from toolchain.report.load import load_build
@@ -30,7 +32,7 @@ from toolchain.report.table import table
 from toolchain.report.words import KINDS, listing
 
 TEMPLATES = Path(__file__).parent / "templates"
-STYLES = ("style.css", "charts.css", "narrow.css")
+STYLES = ("style.css", "charts.css", "formats.css", "narrow.css")
 PAGE = "report.html"
 # What HTML cannot carry: control characters other than white space, and halves of surrogate pairs.
 _UNPRINTABLE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000)], "\ufffd")
@@ -95,12 +97,14 @@ def verdicts(build_dir: Path) -> list[str]:
     Raises:
         ConfigError: as for :func:`render_report`.
     """
-    entries = load_build(build_dir).entries
+    build = load_build(build_dir)
+    entries = build.entries
     return [
         budget_sentence(entries),
         *shortfalls(entries),
         *fastest_sentences(entries),
         *gain_sentences(entries),
+        *(sentence for group in groups(build) for sentence in format_sentences(group)),
     ]
 
 
@@ -116,7 +120,7 @@ def _context(build_dir: Path) -> dict[str, Any]:
         "script_hash": _hash(script),
         "kinds": list(KINDS.values()),
         "verdict": budget_sentence(entries),
-        "sentences": [*fastest_sentences(entries), *shortfalls(entries)],
+        "sentences": [*fastest_sentences(entries), *shortfalls(entries), *_about_formats(build)],
         "table": table(entries),
         "bundles": [bundle(entry) for entry in entries],
         "opened": next((e.number for e in entries if e.errors), 1),
@@ -125,12 +129,20 @@ def _context(build_dir: Path) -> dict[str, Any]:
         "versions": sections.versions(entries),
         "unavailable": sections.unavailable_figures(entries),
         "absent": [sentence for entry in entries for sentence in entry.missing],
-        **_charts(entries),
+        **_charts(build),
     }
 
 
-def _charts(entries: Sequence[Entry]) -> dict[str, Any]:
+def _about_formats(build: Build) -> list[str]:
+    """At the top of the page: a smaller format that does not beat fp16, with the device's name, and what never ran."""
+    found = [(group.title, sentence) for group in groups(build) for sentence in smaller(group)]
+    slow = [f"On {title}: {sentence}" for title, sentence in found if "is faster" not in sentence]
+    return [*slow, *(sentence for group in groups(build) for sentence in unmeasured(group))]
+
+
+def _charts(build: Build) -> dict[str, Any]:
     """Charts in two sizes, of which the style sheet shows one, and the links to what there is."""
+    entries = build.entries
     pairs = gains(entries)
     rows = [spread.distribution(entries, spread.WIDE, "wide"), spread.distribution(entries, spread.NARROW, "narrow")]
     up = any(entry.metric("accuracy") and entry.metric(LATENCY) for entry in entries)
@@ -140,28 +152,31 @@ def _charts(entries: Sequence[Entry]) -> dict[str, Any]:
         trade.scatter(entries, trade.NARROW, "narrow", vertical),
     ]
     bare = [e.label for e in entries if (m := e.metric(LATENCY)) and len(m.samples or ()) < FEWEST_SAMPLES]
-    drawn = {"spread": [c for c in rows if c], "trade": [c for c in points if c]}
+    drawn: dict[str, Sequence[object]] = {"spread": [c for c in rows if c], "trade": [c for c in points if c]}
+    drawn |= {"formats": shown.formats(build), "sweeps": shown.batches(build)}
+    there = {**drawn, "gain": pairs, "details": entries}
     return {
         **drawn,
         "trade_up": up,
         "no_samples": listing(bare),
         "gains": pairs,
         "tiles": tiles(entries, pairs),
-        "anchors": _anchors(bool(drawn["spread"]), bool(drawn["trade"]), pairs is not None, bool(entries)),
+        "anchors": [(anchor, title) for needs, anchor, title in _ANCHORS if not needs or there[needs]],
     }
 
 
-def _anchors(latency: bool, tradeoff: bool, gain: bool, details: bool) -> list[tuple[str, str]]:
-    every = [
-        (True, "bundles", "Bundles"),
-        (latency, "latency", "Latency"),
-        (tradeoff, "tradeoff", "Trade-off"),
-        (gain, "gain", "Precision"),
-        (details, "details", "Bundle by bundle"),
-        (True, "machine", "Machine and versions"),
-        (True, "missing", "Unavailable"),
-    ]
-    return [(anchor, title) for there, anchor, title in every if there]
+#: What a section needs to be on the page, its anchor and its name in the list of links.
+_ANCHORS = (
+    ("", "bundles", "Bundles"),
+    ("spread", "latency", "Latency"),
+    ("trade", "tradeoff", "Trade-off"),
+    ("gain", "gain", "Precision"),
+    ("formats", "formats", "Number formats"),
+    ("sweeps", "batches", "Batch sizes"),
+    ("details", "details", "Bundle by bundle"),
+    ("", "machine", "Machine and versions"),
+    ("", "missing", "Unavailable"),
+)
 
 
 def _hash(script: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from profiles.measurement import Metric
 
@@ -32,12 +32,9 @@ class BudgetLine(_Shape):
     met: bool | None = None
 
 
-class Layer(_Shape):
-    """One layer with its figures: ``{"name", "op", "precision"?, NAME: {metric}}`` on disk."""
+class _Figures(_Shape):
+    """A row whose figures stand beside its other keys: ``{KEY: ..., NAME: {metric}}`` on disk."""
 
-    name: str
-    op: str = ""
-    precision: str = ""
     metrics: dict[str, Metric] = {}
 
     @model_validator(mode="before")
@@ -49,6 +46,20 @@ class Layer(_Shape):
         return {**data, "metrics": metrics}
 
     _samples = field_validator("metrics")(_finite)
+
+
+class Layer(_Figures):
+    """One layer with its figures."""
+
+    name: str
+    op: str = ""
+    precision: str = ""
+
+
+class Batch(_Figures):
+    """One batch size of a sweep; ``throughput`` counts samples."""
+
+    batch: int = Field(ge=1)
 
 
 class SummaryEntry(_Shape):
@@ -65,6 +76,15 @@ class SummaryEntry(_Shape):
     _samples = field_validator("metrics")(_finite)
 
 
+class NotBuilt(_Shape):
+    """A bundle that a build left out, and why."""
+
+    device: str
+    target: str
+    precision: str
+    why: str
+
+
 class Summary(_Shape):
     """``summary.json``."""
 
@@ -72,6 +92,35 @@ class Summary(_Shape):
     project: str = ""
     created: str = ""
     entries: tuple[SummaryEntry, ...]
+    not_built: tuple[NotBuilt, ...] = ()
+
+
+class Trial(_Shape):
+    """One placement that a search tried: seconds, its time over that of the best before it, accuracy lost, and why."""
+
+    name: str
+    verdict: str = ""
+    kept: bool = False
+    time: float | None = Field(None, allow_inf_nan=False, validation_alias=AliasChoices("time", "latency"))
+    ratio: float | None = Field(None, allow_inf_nan=False)
+    loss: float | None = Field(None, allow_inf_nan=False, validation_alias=AliasChoices("loss", "accuracy_loss"))
+    why: str = ""
+
+
+class Placement(_Shape):
+    """How quantization was placed; ``gain`` of ``best`` over the default is None where nothing was timed."""
+
+    rows: tuple[Trial, ...] = ()
+    best: str = ""
+    gain: float | None = Field(None, allow_inf_nan=False)
+    measured: bool = False
+
+
+class BuildFacts(_Shape):
+    """What the manifest says of the build; ``executed`` is empty in bundles that do not say it."""
+
+    executed: str = ""
+    placement: Placement | None = None
 
 
 class Manifest(_Shape):
@@ -82,6 +131,7 @@ class Manifest(_Shape):
     model: dict[str, Any] = {}
     inputs: tuple[dict[str, Any], ...] = ()
     outputs: tuple[dict[str, Any], ...] = ()
+    build: BuildFacts = BuildFacts()
 
 
 class Machine(_Shape):
@@ -109,5 +159,6 @@ class Profile(_Shape):
     notes: tuple[str, ...] = ()
     executed: dict[str, int] = {}
     facts: dict[str, Any] = {}
+    batches: tuple[Batch, ...] = ()
 
     _samples = field_validator("metrics")(_finite)

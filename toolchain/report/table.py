@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from profiles.measurement import METRIC_UNITS, Kind, Metric, unavailable
+from profiles.measurement import METRIC_UNITS, Kind, unavailable
 from toolchain.report.entries import Entry
 from toolchain.report.shapes import BudgetLine
 from toolchain.report.words import KINDS, KindWords, Scale, explain, scale_for, show, title_of
@@ -23,14 +23,16 @@ CORE = (
     ("Accuracy", "drop", "accuracy_drop"),
     ("Energy", "per run", "energy"),
 )
-#: Shown only where some bundle has them: what counts on a microcontroller or in a simulator.
+#: Shown only where some bundle has them: what counts on a GPU, on a microcontroller or in a simulator.
 EXTRA = (
+    ("GPU", "p50 by events", "latency_events_p50"),
+    ("GPU", "memory", "gpu_memory"),
     ("Flash", "", "flash"),
     ("RAM", "", "ram"),
     ("Instructions", "", "instructions"),
     ("Cycles", "", "cycles"),
 )
-_SHARED = {"latency_p50": "time", "latency_p90": "time", "latency_p99": "time", "cpu_time_p50": "time"}
+_SHARED = dict.fromkeys(("latency_p50", "latency_p90", "latency_p99", "cpu_time_p50", "latency_events_p50"), "time")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,24 +125,26 @@ def _cell(entry: Entry, column: Column) -> Cell:
     tip = f"{entry.label}, {column.name}. {explain(metric)}"
     if metric.value is None:
         return Cell(column.name, "–", "", KINDS[metric.kind], tip, None, rank)
-    number, unit = _number(metric, metric.value, column)
+    number, unit = fitted(column.metric, metric.value, column.scale)
     return Cell(column.name, number, unit, KINDS[metric.kind], tip, metric.value, rank)
 
 
-def _number(metric: Metric, value: float, column: Column) -> tuple[str, str]:
-    """In the column's unit, unless that leaves fewer than two digits of it."""
-    number = column.scale.number(value)
+def fitted(name: str, value: float, scale: Scale) -> tuple[str, str]:
+    """Number and unit: those of the column, unless that leaves fewer than two digits of the number."""
+    number = scale.number(value)
     digits = number.replace("−", "").replace(".", "").replace(",", "").lstrip("0")
-    if value and len(digits) < 2 and METRIC_UNITS.get(column.metric, "1") != "1":
-        number, _, unit = show(column.metric, value).partition(" ")
+    if value and len(digits) < 2 and METRIC_UNITS.get(name, "1") != "1":
+        number, _, unit = show(name, value).partition(" ")
         return number, unit
-    return number, column.scale.unit
+    return number, scale.unit
 
 
 def executed(entry: Entry) -> Executed:
     """What ran, by the engine's own account, against what was asked."""
     counts = entry.profile.executed if entry.profile else {}
     share, total = entry.ran_as_asked
+    if entry.not_run:
+        return Executed("not run", None, f"Compiled, not run: {entry.not_run}")
     if not total:
         return Executed("not told", None, "The engine does not tell in which precision its layers ran.")
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))

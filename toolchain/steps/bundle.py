@@ -15,8 +15,8 @@ from profiles.errors import VerificationError
 from profiles.measurement import Kind, Metric, unavailable
 from profiles.runner import Array, Arrays
 from targets.adapt import inputs_to_native
-from targets.artifact import GOLDEN, LAYERS, Artifact, write_json, write_manifest
-from targets.base import Compiled, ExportedModel, Scheme, Target
+from targets.artifact import GOLDEN, HERE, LAYERS, NOT_RUN, Artifact, write_json, write_manifest
+from targets.base import CALIBRATED, QUANTIZED, Compiled, ExportedModel, Scheme, Target
 from targets.golden import Golden, largest_error, load_golden, save_golden, sqnr_db, tolerances
 from targets.measure import run_bundle
 from targets.registry import load_target, tool_versions
@@ -25,7 +25,7 @@ from toolchain.cache.keys import folder_digest
 from toolchain.steps.data import stack, unstack
 from toolchain.steps.figures import canonical_outputs
 
-#: Largest error against the float reference, as a share of its largest magnitude; for int8 the least SQNR in dB.
+#: Largest error against the float reference, as a share of its largest magnitude; quantized: the least SQNR in dB.
 LIMITS = {"fp32": 1e-3, "fp16": 3e-2, "bf16": 1.5e-1}
 LEAST_SQNR_DB = 3.0
 LAYER_SAMPLES = 4
@@ -43,6 +43,7 @@ class BundleJob:
         calibration: ``.npz`` with stacked calibration samples, or None.
         facts: of the model and the build, for the manifest.
         title: what the user is told; nothing else depends on it.
+        optional: when it cannot be made, the others go on.
     """
 
     model: ExportedModel
@@ -52,12 +53,13 @@ class BundleJob:
     calibration: Path | None
     facts: Mapping[str, Any]
     title: str = ""
+    optional: bool = False
 
     def key(self) -> dict[str, Any]:
         """What the cached bundle depends on."""
         target = load_target(self.target)
         return {
-            "model": [self.model.onnx, self.model.tflite],
+            "model": [self.model.onnx, self.model.tflite, self.model.pt2],
             "specs": [spec.as_dict() for spec in (*self.model.inputs, *self.model.outputs)],
             "channel last": self.model.tflite_channel_last,
             "golden": [dict(self.model.golden_inputs), dict(self.model.golden_outputs)],
@@ -67,6 +69,7 @@ class BundleJob:
             "calibration": self.calibration,
             "facts": self.facts,
             "tools": tool_versions(target),
+            "emulated": bool(target.absent(self.device)),
             "resources": [folder_digest(folder) for folder in target.resources],
         }
 
@@ -82,9 +85,9 @@ def build_bundle(job: BundleJob, out: Path) -> None:
     work = out / ".work"
     work.mkdir()
     model = _quantized(job, target, work)
-    artifact = _describe(job, target.compile(model, job.device, out), target, out)
-    _write_golden(job, write_manifest(artifact))
-    if model.precision == "int8" and job.model.precision != "int8":
+    artifact = _describe(job, target.compile(model, job.device, out), target, model, out)
+    _write_golden(job, write_manifest(artifact), emulate=bool(target.absent(job.device)))
+    if model.precision in QUANTIZED and job.model.precision not in QUANTIZED:
         _write_layers(target, model, job.model.golden_inputs, out)
     shutil.rmtree(work)
     golden = {"tolerance": _tolerance(out, job.scheme.precision), "reference": job.model.reference}
@@ -101,7 +104,14 @@ def _quantized(job: BundleJob, target: Target, work: Path) -> ExportedModel:
     return target.quantize(job.model, samples, job.device, job.scheme, work)
 
 
-def _describe(job: BundleJob, compiled: Compiled, target: Target, out: Path) -> Artifact:
+def _describe(job: BundleJob, compiled: Compiled, target: Target, quantized: ExportedModel, out: Path) -> Artifact:
+    why = target.absent(job.device)
+    build = {
+        "scheme": dataclasses.asdict(job.scheme),
+        "calibration": _calibration_note(job),
+        "executed": f"{NOT_RUN}: {why}" if why else HERE,
+        "notes": dict(quantized.notes),
+    }
     model = {
         "name": job.model.name,
         "inputs": [spec.as_dict() for spec in job.model.inputs],
@@ -116,21 +126,21 @@ def _describe(job: BundleJob, compiled: Compiled, target: Target, out: Path) -> 
         compiled=compiled,
         tools={"edgewright": __version__, **tool_versions(target)},
         model=model,
-        build={"scheme": dataclasses.asdict(job.scheme), "calibration": _calibration_note(job)},
+        build=build,
     )
 
 
 def _calibration_note(job: BundleJob) -> str:
-    if job.scheme.precision != "int8" or job.model.precision == "int8":
+    if job.scheme.precision not in CALIBRATED or job.model.precision in QUANTIZED:
         return "none needed"
     return f"{job.scheme.calibrator} on samples of the training part"
 
 
-def _write_golden(job: BundleJob, artifact: Artifact) -> None:
+def _write_golden(job: BundleJob, artifact: Artifact, *, emulate: bool) -> None:
     """Run the golden inputs through the bundle, check against the float reference, and record the outputs."""
     samples = unstack(job.model.golden_inputs)
     native = stack([inputs_to_native(sample, job.model.inputs, artifact.compiled.inputs) for sample in samples])
-    outputs, _ = run_bundle(artifact.folder, native)
+    outputs, _ = run_bundle(artifact.folder, native, emulate=emulate)
     save_golden(artifact.folder / GOLDEN, Golden(native, outputs, job.model.golden_outputs))
     if job.target != "null":
         _check(job, canonical_outputs(outputs, artifact))
@@ -143,7 +153,7 @@ def _check(job: BundleJob, outputs: Arrays) -> None:
         VerificationError: with the error and the limit.
     """
     errors = largest_error(outputs, job.model.golden_outputs)
-    judge = _int8_verdict if job.scheme.precision == "int8" else _float_verdict
+    judge = _quantized_verdict if job.scheme.precision in QUANTIZED else _float_verdict
     for name, reference in job.model.golden_outputs.items():
         ok, seen, allowed, next_step = judge(reference, outputs[name], errors[name], job.scheme.precision)
         if not ok:
@@ -155,7 +165,7 @@ def _check(job: BundleJob, outputs: Arrays) -> None:
             )
 
 
-def _int8_verdict(reference: Array, seen: Array, error: float, precision: str) -> tuple[bool, str, str, str]:
+def _quantized_verdict(reference: Array, seen: Array, error: float, precision: str) -> tuple[bool, str, str, str]:
     """Whether the noise is far enough below the signal, and the words for it."""
     ratio = sqnr_db(reference, seen) if np.isfinite(error) else -np.inf
     ok = ratio is None or ratio >= LEAST_SQNR_DB

@@ -8,15 +8,21 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from profiles.errors import EdgewrightError
 from targets.processes import Leash
 from toolchain.cache import Cache, source_digest
 from toolchain.progress import Progress
 from toolchain.steps.bundle import BundleJob
 from toolchain.steps.bundle_worker import build_apart
 
+#: A finished bundle, or why an optional one could not be made.
+Made = Path | EdgewrightError
 
-def build_all(jobs: Sequence[BundleJob], cache: Cache, workers: int, progress: Progress) -> list[Path]:
+
+def build_all(jobs: Sequence[BundleJob], cache: Cache, workers: int, progress: Progress) -> list[Made]:
     """Folders with the finished bundles, in the order of ``jobs``; each is made in a process of its own.
+
+    For an optional job that fails there is the error in place of the folder.
 
     Raises:
         EdgewrightError: of the first job in that order that fails; the others are stopped.
@@ -32,6 +38,15 @@ def build_all(jobs: Sequence[BundleJob], cache: Cache, workers: int, progress: P
             raise
 
 
+def build_one(job: BundleJob, cache: Cache, progress: Progress) -> Path:
+    """The folder of one bundle.
+
+    Raises:
+        EdgewrightError: it cannot be made.
+    """
+    return _Yard(cache, progress).make(job)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Yard:
     """What all jobs share; no job is begun once ``failed`` is set, and cutting the leash ends those that run."""
@@ -41,16 +56,21 @@ class _Yard:
     leash: Leash = dataclasses.field(default_factory=Leash)
     failed: threading.Event = dataclasses.field(default_factory=threading.Event)
 
-    def build(self, job: BundleJob) -> Path:
+    def build(self, job: BundleJob) -> Made:
         if self.failed.is_set():
             raise concurrent.futures.CancelledError
-        inputs = {**job.key(), "code": source_digest("targets", "toolchain.steps.bundle", "toolchain.steps.figures")}
         try:
-            title = job.title or f"{job.scheme.precision} for {job.device.name} with {job.target}"
-            with self.progress.step(title) as step:
-                cached = self.cache.folder("bundle", inputs, lambda out: build_apart(job, out, self.leash))
-                step.cached = cached.hit
-        except BaseException:
+            return self.make(job)
+        except BaseException as error:
+            if job.optional and isinstance(error, EdgewrightError):
+                return error
             self.failed.set()
             raise
+
+    def make(self, job: BundleJob) -> Path:
+        inputs = {**job.key(), "code": source_digest("targets", "toolchain.steps.bundle", "toolchain.steps.figures")}
+        title = job.title or f"{job.scheme.precision} for {job.device.name} with {job.target}"
+        with self.progress.step(title) as step:
+            cached = self.cache.folder("bundle", inputs, lambda out: build_apart(job, out, self.leash))
+            step.cached = cached.hit
         return cached.path

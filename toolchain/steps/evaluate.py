@@ -82,7 +82,7 @@ def _count(artifact: Artifact, data: ProjectData, progress: Progress) -> tuple[i
     correct = total = 0
     for samples, labels in _chunks(data):
         native = [inputs_to_native(sample, canonical_in, artifact.compiled.inputs) for sample in samples]
-        outputs, _ = run_bundle(artifact.folder, stack(native))
+        outputs, _ = run_bundle(artifact.folder, stack(native), emulate=bool(artifact.not_run))
         first = artifact.compiled.outputs[0].name
         for index, wanted in enumerate(labels):
             one = {artifact.compiled.outputs[0].name: outputs[first][index]}

@@ -22,7 +22,7 @@ from toolchain.export.golden import with_golden
 from toolchain.progress import Progress
 from toolchain.project.models import Project
 from toolchain.steps.bundle import BundleJob
-from toolchain.steps.compile import build_all
+from toolchain.steps.compile import build_one
 from toolchain.steps.data import ProjectData, project_data
 from toolchain.steps.evaluate import bundle_accuracy, no_accuracy
 
@@ -136,7 +136,7 @@ class FileSource:
         facts = {"source": self.project.model.source.text, "weights": "file"}
         title = f"float model with {target}, to compare with"
         job = BundleJob(self._with_golden, target, device, Scheme("fp32"), None, facts, title)
-        folder = build_all([job], self._cache, 1, self._progress)[0]
+        folder = build_one(job, self._cache, self._progress)
         with self._progress.step("accuracy of the float model") as step:
             found = bundle_accuracy(load_artifact(folder, verify=False), self.data, self.task, self._cache, step)
         assert found.kind is Kind.MEASURED

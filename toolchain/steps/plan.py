@@ -10,12 +10,13 @@ from profiles.device import Device
 from profiles.errors import ConfigError, UnsupportedError
 from profiles.machine import describe, snapshot
 from profiles.measurement import Metric, as_simulated, as_stand_in
-from profiles.profiler import Profile
+from profiles.profiler import Profile, not_run
+from profiles.runner import Counters
 from profiles.sampling import Settings
-from targets.artifact import PROFILE, load_artifact, write_json
-from targets.base import ExportedModel, Scheme, SupportReport
+from targets.artifact import PROFILE, Artifact, load_artifact, write_json
+from targets.base import CALIBRATED, QUANTIZED, ExportedModel, Scheme, SupportReport
 from targets.measure import APART, profile_bundle, state_is_device, verify_bundle
-from targets.registry import default_target, load_target, require_packages
+from targets.registry import BASELINE, default_target, load_target, require_packages
 from toolchain.progress import Progress
 from toolchain.project.device_section import DeviceEntry
 from toolchain.project.models import Project
@@ -24,6 +25,9 @@ from toolchain.steps.source import ModelSource
 
 #: What executes a bundle here when its device is not a machine like this one.
 SIMULATORS = {"qemu": "QEMU", "serial": "QEMU", "rtl": "RTL simulation"}
+
+#: What computes a bundle's outputs where its engine cannot run.
+EMULATOR = "the target's emulator, not the engine"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Plan:
         target: its name.
         format: of the file that the target will read.
         scheme: precision and calibration.
+        companion: nobody asked for it; see ``toolchain/steps/companions.py``.
     """
 
     entry: DeviceEntry
@@ -43,6 +48,7 @@ class Plan:
     target: str
     format: str
     scheme: Scheme
+    companion: bool = False
 
     @property
     def name(self) -> str:
@@ -61,10 +67,10 @@ class Plan:
     def job(self, source: ModelSource, model: ExportedModel) -> BundleJob:
         """The work order."""
         mine = self.only_format(model)
-        needs_samples = self.precision == "int8" and model.precision != "int8"
+        needs_samples = self.precision in CALIBRATED and model.precision not in QUANTIZED
         calibration = source.data.calibration if needs_samples and source.data else None
         facts = {"source": source.project.model.source.text, "weights": source.project.weights_origin}
-        return BundleJob(mine, self.target, self.device, self.scheme, calibration, facts)
+        return BundleJob(mine, self.target, self.device, self.scheme, calibration, facts, optional=self.companion)
 
     def only_format(self, model: ExportedModel) -> ExportedModel:
         """The model with just the file that the target will read."""
@@ -72,6 +78,7 @@ class Plan:
             model,
             onnx=model.onnx if self.format == "onnx" else None,
             tflite=model.tflite if self.format == "tflite" else None,
+            pt2=model.pt2 if self.format == "pt2" else None,
         )
 
     def profile(self, folder: Path, settings: Settings, progress: Progress) -> Profile:
@@ -84,14 +91,23 @@ class Plan:
         via = self.entry.via or ""
         with progress.step(f"profile {self.name}{f' on {via}' if via else ''}") as step:
             artifact = load_artifact(folder)
+            if artifact.not_run and not via:
+                profile = not_run(self._static_counters(artifact), artifact.not_run, settings)
+                write_json(folder / PROFILE, profile.as_dict())
+                return profile
             if via:  # here, the golden outputs were computed by this engine a moment ago
                 verify_bundle(artifact, via=via)
             profile = profile_bundle(artifact, settings, via=via, progress=step.update)
         write_json(folder / PROFILE, profile.as_dict())
         return profile
 
+    def _static_counters(self, artifact: Artifact) -> Counters:
+        return load_target(self.target).static_counters(artifact.folder, artifact.compiled, self.device)
+
     def as_run(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
         """Figures obtained by running the bundle on this machine, marked as stand-ins where it is not the device."""
+        if load_target(self.target).absent(self.device):
+            return {name: as_simulated(metric, EMULATOR) for name, metric in metrics.items()}
         if self.device.reach in APART:
             return {name: as_simulated(metric, SIMULATORS[self.device.reach]) for name, metric in metrics.items()}
         state = snapshot()
@@ -136,9 +152,11 @@ def make_plan(entry: DeviceEntry, project: Project, source: ModelSource, *, cali
             next_step="choose another target, or start from the torch model, which is exported to either format",
         )
     _check_precision(entry, target.name, target.precisions, source.precision)
-    if calibrate and entry.precision == "int8" and source.precision != "int8":
+    if calibrate and entry.precision in CALIBRATED and source.precision not in QUANTIZED:
         _check_calibration(entry, name, target.calibrators, source)
     parameters = {**device.parameters, "threads": entry.threads or 1}
+    if name == BASELINE and project.baseline is not None and project.baseline.compiled:
+        parameters["torch_compile"] = True
     return Plan(entry, dataclasses.replace(device, parameters=parameters), name, formats[0], project.scheme(entry))
 
 
@@ -161,7 +179,7 @@ def _check_precision(entry: DeviceEntry, target: str, allowed: tuple[str, ...], 
 def _check_calibration(entry: DeviceEntry, target: str, calibrators: tuple[str, ...], source: ModelSource) -> None:
     if source.data is None:
         raise ConfigError(
-            f"{entry.name}: int8 from a float model needs calibration samples",
+            f"{entry.name}: {entry.precision} from a float model needs calibration samples",
             seen="no data",
             next_step="add [data] to the project, or give --data parquet:DIR, folder:DIR or npz:FILE; "
             "--data random is for smoke tests only",

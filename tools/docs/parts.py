@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tools.docs import adrs, command_line, devices, figures, operators, project_file, results, targets
+from tools.docs import adrs, command_line, devices, figures, operators, placement, project_file, results, targets
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "adrs": adrs.index,
@@ -19,6 +19,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "kinds": figures.kinds,
     "metrics": figures.metrics,
     "micro-operators": operators.overview,
+    "placement-rules": placement.rules,
     "project-file": project_file.reference,
     "results": results.index,
     "result-tables": results.tables,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -18,11 +19,12 @@ def _title(page: Path) -> str:
 
 
 def tables() -> str:
-    """The table of every benchmark with its claim, and the machine that it was measured on."""
+    """The first table of every benchmark with its claim, and the machine that it was measured on."""
     parts = []
     for page in sorted((DOCS / "results").glob("*.md")):
         lines = page.read_text(encoding="utf-8").splitlines()
-        rows = [line for line in lines if line.startswith("|")]
+        rest = itertools.dropwhile(lambda line: not line.startswith("|"), lines)
+        rows = list(itertools.takewhile(lambda line: line.startswith("|"), rest))
         measured = next(line.removeprefix("- ") for line in lines if line.startswith("- Measured on"))
         link = f"[Method and versions](docs/results/{page.name})."
         parts.append("\n".join([f"**{_title(page)}.** {lines[2]}", "", *rows, "", f"{measured} {link}"]))

@@ -91,6 +91,25 @@ def agx_orin() -> dict[str, str]:
 
 
 @pytest.fixture
+def agx_thor() -> dict[str, str]:
+    """A Jetson AGX Thor kit: the module's rails on an INA3221, the kit's input on an INA238."""
+    module = "sys/bus/i2c/drivers/ina3221/2-0040/hwmon/hwmon2"
+    board = "sys/bus/i2c/drivers/ina238/2-0044/hwmon/hwmon3"
+    return {
+        **_channel(module, 1, "VDD_GPU", (12016, -32), shunt=1000),
+        **_channel(module, 2, "VDD_CPU_SOC_MSS", (12016, 540), shunt=1000),
+        **_channel(module, 3, "VIN_SYS_5V0", (4976, 1310), shunt=1000),
+        f"{module}/in7_label": "sum of shunt voltages",
+        f"{board}/label": "VIN",
+        f"{board}/in1_input": "19850",
+        f"{board}/curr1_input": "1180",
+        f"{board}/power1_input": "23420000",
+        f"{board}/shunt_resistor": "2000",
+        f"{board}/name": "ina238",
+    }
+
+
+@pytest.fixture
 def pmic_text() -> str:
     """What a Raspberry Pi 5 prints: all currents first, then all voltages, numbered apart."""
     return (

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from profiles.device import load_device
 from profiles.errors import ConfigError, MissingToolError
 from profiles.meters.ina3221 import Ina3221Meter, find_channels
 
@@ -41,6 +42,50 @@ def test_agx_orin_rails_of_two_chips_are_added(tree, agx_orin) -> None:
 
 def test_unconnected_channels_and_the_sum_are_no_rails(tree, agx_orin) -> None:
     assert list(find_channels(tree(agx_orin))) == ["VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0", "VDDQ_VDD2_1V8AO"]
+
+
+def test_agx_thor_module_rails_and_a_current_just_below_zero(tree, agx_thor) -> None:
+    """A rail that is switched off shows the sensor's offset, which may be negative."""
+    meter, now = make(tree(agx_thor), ("VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0"))
+    meter.start()
+    now[0] = 10.0
+    reading = meter.stop()
+    assert reading.rails["VDD_GPU"] == pytest.approx(12.016 * -0.032 * 10)
+    assert reading.watts == pytest.approx(12.016 * (0.54 - 0.032) + 4.976 * 1.31)
+
+
+def test_agx_thor_input_of_the_whole_kit(tree, agx_thor) -> None:
+    """The INA238 multiplies by itself; 5 µV across 2 mΩ are 2.5 mA, 3.125 mV on the bus (TI SLYS025)."""
+    meter, now = make(tree(agx_thor), ("VIN",))
+    assert meter.available() == ""
+    meter.start()
+    now[0] = 10.0
+    assert meter.stop().watts == pytest.approx(23.42)
+    assert meter.resolution.value == pytest.approx(math.hypot(19.85 * 2.5e-3, 1.18 * 3.125e-3))
+
+
+def test_an_input_sensor_without_a_name_is_no_rail(tree, agx_thor) -> None:
+    named = {name: text for name, text in agx_thor.items() if not name.endswith("/label")}
+    assert list(find_channels(tree(named))) == ["VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "board"),
+    [("jetson-orin-nano", "orin_nano"), ("jetson-agx-orin", "agx_orin"), ("jetson-thor", "agx_thor")],
+)
+def test_the_rails_of_a_profile_are_on_its_board(
+    tree, request: pytest.FixtureRequest, profile: str, board: str
+) -> None:
+    meter, _ = make(tree(request.getfixturevalue(board)), load_device(profile).power.rails)
+    assert meter.available() == ""
+
+
+def test_a_rail_that_another_release_calls_otherwise(tree, orin_nano) -> None:
+    renamed = {name: text.replace("VDD_IN", "VIN_MODULE") for name, text in orin_nano.items()}
+    why = make(tree(renamed), load_device("jetson-orin-nano").power.rails)[0].available()
+    assert "wanted the power rail 'VDD_IN'" in why
+    assert "VIN_MODULE" in why
+    assert "[power] rails" in why
 
 
 def test_a_missing_rail_names_those_seen_and_the_nearest(tree, orin_nano) -> None:
@@ -86,6 +131,13 @@ def test_a_sensor_that_stops_answering(tree, orin_nano) -> None:
     (root / NANO / "curr1_input").unlink()
     with pytest.raises(MissingToolError, match="curr1_input"):
         meter.stop()
+
+
+def test_permission_denied_for_the_input_of_the_kit(unprivileged, agx_thor) -> None:
+    sensor = "sys/bus/i2c/drivers/ina238/2-0044/hwmon/hwmon3/power1_input"
+    why = make(unprivileged(agx_thor, [sensor]), ("VIN",))[0].available()
+    assert "permission denied" in why
+    assert "power1_input" in why
 
 
 def test_permission_denied(unprivileged, orin_nano) -> None:

@@ -6,8 +6,10 @@ import pytest
 
 from profiles.device import Power
 from profiles.errors import ConfigError, MissingToolError
+from profiles.meters.checked import CheckedMeter
 from profiles.meters.csv_meter import CsvMeter
 from profiles.meters.ina3221 import Ina3221Meter
+from profiles.meters.nvml_power import NvmlPowerMeter
 from profiles.meters.pmic import PmicMeter
 from profiles.meters.rapl import RaplMeter
 from profiles.meters.registry import find_meter
@@ -68,24 +70,31 @@ def test_the_profiles_note_goes_first(tmp_path: Path) -> None:
     assert why.startswith("no meter on the board: use an external logger; rapl: ")
 
 
-class Card:
-    """A working graphics card's library, which counts how often it is asked."""
-
-    NVMLError = RuntimeError
-    asked = 0
-
-    def __getattr__(self, name: str):
-        Card.asked += 1
-        return lambda *arguments: 0
-
-
-def test_a_graphics_card_is_used_only_when_named(tmp_path: Path) -> None:
-    meter, _ = find_meter(Power(), tmp_path, run=no_program, nvml=Card())
+def test_a_graphics_card_is_used_only_when_named(tmp_path: Path, nvml) -> None:
+    meter, _ = find_meter(Power(), tmp_path, run=no_program, nvml=nvml)
     assert meter is None
-    assert Card.asked == 0, "a card in the machine says nothing of an inference on the processor"
-    meter, why = find_meter(Power("nvml"), tmp_path, nvml=Card())
-    assert meter is not None, why
+    assert nvml.asked == [], "a card in the machine says nothing of an inference on the processor"
+    meter, why = find_meter(Power("nvml"), tmp_path, nvml=nvml, environment={})
+    assert isinstance(meter, CheckedMeter), why
     assert meter.name == "nvml"
+
+
+def test_a_card_without_a_counter_can_be_sampled(tmp_path: Path, nvml) -> None:
+    nvml.fails = {"nvmlDeviceGetTotalEnergyConsumption": 3}
+    meter, why = find_meter(Power("nvml"), tmp_path, nvml=nvml, environment={})
+    assert meter is None
+    assert why.startswith("nvml: ")
+    meter, why = find_meter(Power("nvml-power"), tmp_path, nvml=nvml, environment={})
+    assert isinstance(meter, NvmlPowerMeter), why
+
+
+def test_the_environment_chooses_the_card(tmp_path: Path, nvml, new_card) -> None:
+    nvml.cards.append(new_card("NVIDIA RTX A2000", "GPU-22"))
+    meter, why = find_meter(Power("nvml"), tmp_path, nvml=nvml, environment={})
+    assert meter is None
+    assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in why
+    meter, why = find_meter(Power("nvml"), tmp_path, nvml=nvml, environment={"CUDA_VISIBLE_DEVICES": "GPU-22"})
+    assert meter is not None, why
 
 
 def test_csv_of_an_external_logger(tmp_path: Path) -> None:

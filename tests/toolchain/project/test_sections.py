@@ -156,6 +156,20 @@ def test_column_names_go_with_parquet_only():
     assert error.wanted == "command line: data.label_column goes with a parquet: source only"
 
 
+def test_a_baseline_is_asked_for_by_its_section():
+    assert project().baseline is None
+    assert (project(baseline={}).baseline.precision, project(baseline={}).baseline.compiled) == (("fp32",), False)
+    assert project(baseline={"precision": "fp16"}).baseline.precision == ("fp16",)
+    assert refuse(baseline={"precision": ["int8"]}).wanted.startswith("command line: baseline.precision")
+
+
+def test_a_baseline_needs_a_model_that_pytorch_runs():
+    error = refuse(model={"source": "net.onnx"}, baseline={})
+    assert error.wanted == "command line: baseline needs a model that PyTorch can run"
+    assert "net.onnx" in error.seen and "zoo:" in error.allowed and "--baseline" in error.next_step
+    assert project(model={"source": "net.pt2"}, baseline={}).baseline is not None
+
+
 def test_budgets_become_si_values():
     budget = project(
         budget={

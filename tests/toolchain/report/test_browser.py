@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.toolchain.report.gpu_build import make_gpu_build
 from toolchain.report import write_report
 
 pytestmark = pytest.mark.browser
@@ -129,3 +130,12 @@ def test_without_scripts_the_page_is_complete(chromium, site, build):
     dom, console = chromium("--dump-dom", f"{site.url}/report.html")
     assert console == [], f"the page wrote to the console: {console}"
     assert dom.count("data-bundle=") == 7 and "perf_counter_ns over 300 runs" in dom and "title=" in dom
+
+
+def test_the_page_of_a_gpu(chromium, site, build, tmp_path):
+    shutil.copy(write_report(make_gpu_build(tmp_path / "gpu")), build / "report.html")
+    for look in probe(chromium, site)["looks"]:
+        width = look["width"]
+        assert look["scroll"] <= width, f"at {width} px the page is {look['scroll']} px wide and scrolls sideways"
+        assert len(look["charts"]) == 4, "latency, trade-off, formats and batches each have a picture"
+        assert look["crowded"] == [], f"at {width} px labels collide or leave the chart: {look['crowded']}"

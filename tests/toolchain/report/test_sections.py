@@ -76,6 +76,14 @@ def test_what_really_ran_is_held_against_what_was_asked(entries):
     assert executed(entries[3]).text == "8× fp32, 2× int8"
 
 
+def test_a_gpu_s_numbers_have_units():
+    gpu = {"memory": 8 * 2**30, "power_limit": 200.0, "throttled_seconds": {"power limit": 1.5}, "temperature": 54.0}
+    assert flat({"gpus": [gpu]}) == {
+        "gpus · memory": "8 GiB", "gpus · power limit": "200 W", "gpus · throttled seconds · power limit": "1.5 s",
+        "gpus · temperature": "54 °C",
+    }  # fmt: skip
+
+
 def test_reasons_are_said_once(entries):
     found = unavailable_figures(entries)
     assert [u.where for u in found] == [

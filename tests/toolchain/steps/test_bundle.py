@@ -97,7 +97,7 @@ def test_a_bundle_that_strays_is_refused(job, tmp_path, precision, share, monkey
     limit = share * np.max(np.abs(reference)) + 1e-5
     for factor, fine in ((0.9, True), (1.2, False)):
         outputs = {"y": reference + np.float32(factor * limit)}
-        monkeypatch.setattr(module, "run_bundle", lambda folder, inputs, outputs=outputs: (outputs, {}))
+        monkeypatch.setattr(module, "run_bundle", lambda folder, inputs, emulate, outputs=outputs: (outputs, {}))
         monkeypatch.setattr(module, "canonical_outputs", lambda outputs, artifact: outputs)
         if fine:
             build(order, tmp_path / f"{factor}")
@@ -112,7 +112,7 @@ def test_a_bundle_that_strays_is_refused(job, tmp_path, precision, share, monkey
 def test_outputs_that_are_not_numbers_are_refused(job, tmp_path, monkeypatch, precision, value):
     order = job(precision=precision)
     outputs = {"y": np.full_like(order.model.golden_outputs["y"], value)}
-    monkeypatch.setattr(module, "run_bundle", lambda folder, inputs: (outputs, {}))
+    monkeypatch.setattr(module, "run_bundle", lambda folder, inputs, emulate: (outputs, {}))
     monkeypatch.setattr(module, "canonical_outputs", lambda outputs, artifact: outputs)
     with pytest.raises(VerificationError):
         build(order, tmp_path / "b")
@@ -121,7 +121,7 @@ def test_outputs_that_are_not_numbers_are_refused(job, tmp_path, monkeypatch, pr
 def test_noise_alone_is_refused_as_int8(job, tmp_path, monkeypatch):
     order = job(precision="int8")
     outputs = {"y": np.zeros_like(order.model.golden_outputs["y"])}
-    monkeypatch.setattr(module, "run_bundle", lambda folder, inputs: (outputs, {}))
+    monkeypatch.setattr(module, "run_bundle", lambda folder, inputs, emulate: (outputs, {}))
     with pytest.raises(VerificationError, match="must follow the reference") as caught:
         build(order, tmp_path / "b")
     assert "SQNR" in caught.value.seen and caught.value.allowed == "at least 3 dB"

@@ -1,5 +1,6 @@
 """Several jobs: order, first failure, and nobody left running."""
 
+import dataclasses
 import threading
 import time
 
@@ -42,6 +43,20 @@ def build(monkeypatch):
 def test_results_are_in_the_order_of_the_jobs(build, workers):
     names = ["slow", "fast", "slow too", "fast too"]
     assert build(names, workers, lambda name, leash: time.sleep(0.1 * ("slow" in name))) == names
+
+
+def test_an_optional_job_that_fails_stops_nobody(monkeypatch):
+    def build_apart(order, out, leash):
+        if order.optional:
+            raise DataError("it broke")
+        (out / "name").write_text(order.model.name)
+
+    monkeypatch.setattr(module, "build_apart", build_apart)
+    jobs = [job("first"), dataclasses.replace(job("beside"), optional=True), job("last")]
+    with open_cache() as cache:
+        first, beside, last = build_all(jobs, cache, 1, Progress(quiet=True))
+        assert [(folder / "name").read_text() for folder in (first, last)] == ["first", "last"]
+    assert isinstance(beside, DataError) and beside.wanted == "it broke"
 
 
 def test_no_jobs_at_all(build):
@@ -92,11 +107,13 @@ def test_nothing_new_is_begun_after_a_failure(build):
 
 def test_what_still_runs_is_cut_off(build):
     """The second job waits for its leash, as it waits for a worker that is killed."""
-    cut = threading.Event()
+    cut, begun = threading.Event(), threading.Event()
 
     def work(name, leash):
         if name == "first":
+            assert begun.wait(timeout=60), "the second job never began"
             raise DataError("no", seen="x")
+        begun.set()
         while not leash._is_cut:
             time.sleep(0.01)
         cut.set()

@@ -67,7 +67,7 @@ def opened(place, monkeypatch):
 
 def test_the_model_is_trained_exported_and_judged(opened):
     source, shown = opened()
-    assert source.formats == ("onnx", "tflite") and source.steps({"onnx"}) == 3
+    assert source.formats == ("onnx", "tflite", "pt2") and source.steps({"onnx"}) == 3
     model = source.export({"onnx"})
     assert model.onnx.is_file() and model.tflite is None
     assert [spec.name for spec in model.inputs] == ["image"] and model.outputs[0].shape == (1, 3)
@@ -92,14 +92,14 @@ def test_everything_comes_from_the_cache_the_second_time(opened):
 
 
 def test_what_changes_the_model_changes_its_key(opened, place):
-    first = opened()[0]._key(opened()[0].spec)
-    other = opened(model={**PROJECT["model"], "arguments": {"width": 4}})[0]
-    assert other._key(other._model_spec(None)) != first
+    first = opened()[0].model.key(opened()[0].model.spec)
+    other = opened(model={**PROJECT["model"], "arguments": {"width": 4}})[0].model
+    assert other.key(other.spec_with(None)) != first
     text = (place / "my_net.py").read_text()
     try:
         (place / "my_net.py").write_text(text + "\n# changed\n")
-        changed = opened()[0]
-        assert [path.name for path in changed._key(changed._model_spec(None))["user code"]] == ["my_net.py"]
+        changed = opened()[0].model
+        assert [path.name for path in changed.key(changed.spec_with(None))["user code"]] == ["my_net.py"]
     finally:
         (place / "my_net.py").write_text(text)
 
@@ -141,11 +141,11 @@ def test_without_torch_it_says_how_to_install_it(opened, monkeypatch):
 
 def test_looking_at_the_user_s_code_leaves_the_search_path_alone(opened):
     before = list(sys.path)
-    source, _ = opened()
-    source._key(source._model_spec(None))
+    model = opened()[0].model
+    model.key(model.spec_with(None))
     assert sys.path == before
-    missing, _ = opened(model={**PROJECT["model"], "source": "nowhere:make"}, train=None)
-    assert missing._key(missing.spec)["user code"] == "not found"
+    missing = opened(model={**PROJECT["model"], "source": "nowhere:make"}, train=None)[0].model
+    assert missing.key(missing.spec)["user code"] == "not found"
 
 
 def test_losses_are_kept_with_the_weights(opened, place):

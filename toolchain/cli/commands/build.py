@@ -25,6 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=count, default=1, metavar="N", help="bundles made at the same time (default: 1)")
     parser.add_argument("--runs", type=count, metavar="N", help="timed inferences per bundle (default: by time)")
+    parser.add_argument(
+        "--baseline", action="store_true", help="also build and measure plain PyTorch for every device, to compare with"
+    )
     parser.add_argument("--no-profile", action="store_true", help="build and verify, but do not measure")
     parser.add_argument("--no-cache", action="store_true", help="do every step again, and keep none")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")

@@ -5,13 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from toolchain.cli.output import print_json, print_line, print_table, show
+from toolchain.cli.output import print_json, print_line
 from toolchain.cli.parser import count, seconds
-
-#: What an engine may tell of a layer, and its column.
-LAYER_FIGURES = {
-    "latency_p50": "time", "instructions": "instructions", "instructions_mve": "vector", "cycles": "cycles",
-}  # fmt: skip
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check the golden outputs on that machine, measure, and keep the result in the bundle."""
     import toolchain
+    from toolchain.cli.profile_tables import notes, print_batches, print_gpus, print_layers, print_metrics
     from toolchain.progress import Progress
 
     with Progress(quiet=args.quiet) as progress:
@@ -41,20 +37,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(profile.as_dict())
         return 0
-    rows = [
-        [name, show(metric), metric.kind.value, metric.method or metric.reason]
-        for name, metric in profile.metrics.items()
-    ]
-    print_table(
-        ["metric", "value", "kind", "how, or why not"], rows, right=["value"], title=profile.machine["description"]
-    )
+    print_metrics(profile)
+    print_batches(profile)
+    print_gpus(profile.machine)
     if args.layers:
-        told = [name for name in LAYER_FIGURES if any(name in row.metrics for row in profile.layers)]
-        table = [
-            [row.name, row.op, row.precision, *(show(row.metrics.get(name)) for name in told)] for row in profile.layers
-        ]
-        columns = [LAYER_FIGURES[name] for name in told]
-        print_table(["layer", "operator", "precision", *columns], table, right=columns)
-    for note in (*profile.notes, *profile.machine["disturbances"]):
+        print_layers(profile)
+    for note in notes(profile):
         print_line(f"note: {note}")
     return 0

@@ -47,5 +47,5 @@ def _print(report: object, *, everything: bool) -> None:
         print_table(["operator", "type", "verdict", "why"], rows, title=title)
     else:
         print_line(title)
-    for sentence in (*report.problems, *report.memory):
+    for sentence in (*report.problems, *report.memory, *report.notes):
         print_line(f"  {sentence}")

@@ -10,13 +10,17 @@ from profiles.runner import Array, Arrays
 from targets.quiet import in_our_words
 
 
-def float_tensors(model: Any) -> list[str]:
-    """Names of all float32 tensors that nodes compute, in graph order; outputs of Constant nodes left out."""
+def float_tensors(model: Any, *, half: bool = False) -> list[str]:
+    """Names of all float32 tensors that nodes compute, in graph order; outputs of Constant nodes left out.
+
+    With ``half``, float16 tensors too.
+    """
     import onnx
 
     inferred = onnx.shape_inference.infer_shapes(model)
     typed = [*inferred.graph.value_info, *inferred.graph.output]
-    floats = {info.name for info in typed if info.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
+    kinds = {onnx.TensorProto.FLOAT, *([onnx.TensorProto.FLOAT16] if half else [])}
+    floats = {info.name for info in typed if info.type.tensor_type.elem_type in kinds}
     nodes = (node for node in model.graph.node if node.op_type != "Constant")
     return [name for node in nodes for name in node.output if name in floats]
 
@@ -40,5 +44,5 @@ def watch(path: Path, names: Iterable[str], samples: Iterable[Arrays]) -> Iterat
     with in_our_words("ONNX Runtime must load the model to watch its tensors"):
         session = create(content, options, providers=["CPUExecutionProvider"])
     for sample in samples:
-        values = session.run(wanted, dict(sample))
+        values = session.run(wanted, dict(sample)) if wanted else []
         yield {**sample, **dict(zip(wanted, values, strict=True))}

@@ -1,0 +1,1 @@
+"""PyTorch itself, as the baseline that every other engine is compared with."""

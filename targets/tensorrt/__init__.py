@@ -1,0 +1,1 @@
+"""TensorRT: engines for NVIDIA GPUs, compiled ahead of time where that is possible, on the device where not."""

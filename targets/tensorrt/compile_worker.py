@@ -1,0 +1,84 @@
+"""Runs TensorRT-RTX's compiler in a process of its own: ``python -m targets.tensorrt.compile_worker REQUEST``.
+
+A model from elsewhere may crash a compiler; then this process ends, and the build gets an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from targets import execute
+from targets.execute import Event
+from targets.files import write_bytes
+from targets.tensorrt.builder import Answer, ask_parser, build_engine
+from targets.tensorrt.engine_shipped import onnx_path
+from targets.tensorrt.library import library, library_version
+from targets.tensorrt.messages import Fault
+from targets.tensorrt.origin import Origins
+from targets.tensorrt.plan import BuildPlan
+from targets.worker import Say
+from targets.worker import main as worker_main
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """What was compiled: the library's version, and by batch size what it warned of."""
+
+    version: str
+    notes: Mapping[int, tuple[str, ...]]
+
+
+def compile_apart(folder: Path, plan: BuildPlan) -> Made:
+    """Compile the engines of all batch sizes from the graphs in ``folder``, into files there.
+
+    Raises:
+        MissingToolError, UnsupportedError, ModelError, ToolCrashError: as :func:`build_engine`.
+        VerificationError: a graph is missing.
+        OutputError: an engine cannot be written.
+    """
+    event = _ask({"action": "compile", "folder": str(folder), "plan": plan.as_dict()}, plan)
+    return Made(event["version"], {int(batch): tuple(notes) for batch, notes in event["notes"].items()})
+
+
+def ask_apart(path: Path, plan: BuildPlan) -> Answer:
+    """What the parser of the plan's library says of an ONNX file.
+
+    Raises:
+        MissingToolError, ToolCrashError: as :func:`ask_parser`.
+    """
+    event = _ask({"action": "ask", "path": str(path), "plan": plan.as_dict()}, plan)
+    faults = tuple(Fault(**{**fault, "stack": tuple(fault["stack"])}) for fault in event["faults"])
+    return Answer(event["version"], faults, tuple(event["warnings"]))
+
+
+def _ask(request: Mapping[str, Any], plan: BuildPlan) -> Event:
+    explain = functools.partial(execute.crash, f"{library(plan.library).title}, asked for '{request['action']}',")
+    return execute.converse(execute.python_argv(__name__, json.dumps(request)), explain=explain)
+
+
+def do_compile(request: Mapping[str, Any], say: Say) -> dict[str, Any]:
+    """In the child: one engine after the other."""
+    folder, plan = Path(request["folder"]), BuildPlan.from_dict(request["plan"])
+    notes = {}
+    for batch in plan.batches:
+        path = onnx_path(folder, plan, batch)
+        built = build_engine(path.read_bytes(), plan, batch, locate=Origins(path))
+        write_bytes(folder / plan.engine_name(batch), built.engine)
+        notes[batch] = list(built.notes)
+    return {"version": library_version(plan.library), "notes": notes}
+
+
+def do_ask(request: Mapping[str, Any], say: Say) -> dict[str, Any]:
+    """In the child: parse and compile nothing."""
+    answer = ask_parser(Path(request["path"]).read_bytes(), BuildPlan.from_dict(request["plan"]))
+    return dataclasses.asdict(answer)
+
+
+if __name__ == "__main__":
+    sys.exit(worker_main(actions={"compile": do_compile, "ask": do_ask}))

@@ -1,0 +1,62 @@
+"""Computes what an engine should compute, on a machine without the GPU: ONNX Runtime on the bundle's own ONNX file.
+
+Every operator runs as it is written, without fusion, in the number format of the strongly typed graph. A product of two
+int8 values is accumulated in fp32, which is exact up to 2^24, so that between quantizations the emulation differs from
+integer hardware by the rounding of the scales alone. Latency is no business of an emulator: it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from profiles.runner import Array, Arrays, Counters
+from targets.base import Compiled
+from targets.tensorrt.plan import ONNX
+
+
+class Emulator:
+    """An ONNX Runtime session with all graph optimizations off."""
+
+    timed = False
+
+    def __init__(self, folder: Path, compiled: Compiled) -> None:
+        self._model, self._compiled = folder / ONNX, compiled
+        self._session: Any = None
+
+    def __enter__(self) -> Emulator:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(str(self._model), options, providers=["CPUExecutionProvider"])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session = None
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        """One inference."""
+        names = [spec.name for spec in self._compiled.outputs]
+        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+
+    def bind(self, inputs: Arrays) -> Callable[[], object]:
+        """One inference; its time means nothing."""
+        return lambda: self.run(inputs)
+
+    def counters(self) -> Counters:
+        """Who computed."""
+        import onnxruntime as ort
+
+        return Counters(facts={"engine": f"ONNX Runtime {ort.__version__} in place of TensorRT"})
+
+
+def open_runner(folder: Path, compiled: Compiled, device: Mapping[str, Any]) -> Emulator:
+    """The emulator of one bundle."""
+    return Emulator(folder, compiled)

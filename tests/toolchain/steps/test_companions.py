@@ -1,0 +1,98 @@
+"""Precisions that are shown side by side: which are added, how they are named, and that they never stop a build."""
+
+import pytest
+
+import toolchain
+from profiles.errors import EdgewrightError, UnsupportedError
+from targets.onnxruntime.target import OnnxRuntimeTarget
+from toolchain.pipeline import finished, refuse
+from toolchain.progress import Progress
+from toolchain.project import project_from_dict
+from toolchain.steps.companions import companions, left_out
+from toolchain.steps.plan import make_plans
+
+DATA = {"data": {"source": "npz:samples.npz"}}
+
+
+@pytest.fixture(autouse=True)
+def _side_by_side(monkeypatch):
+    monkeypatch.setattr(OnnxRuntimeTarget, "side_by_side", ("fp32", "fp16", "int8"))
+
+
+@pytest.fixture
+def added(source, tiny, samples):
+    """``added(*devices, **sections)``: name and precision of the companions, in order."""
+
+    def made(*devices, **sections):
+        opened = source({"model": {"source": "tiny.onnx"}, "device": list(devices), **sections})
+        plans = make_plans(opened.project, opened)
+        return [(plan.name, plan.precision) for plan in companions(plans, opened.project, opened)]
+
+    return made
+
+
+def test_what_is_missing_is_added(added):
+    found = added({"profile": "local-cpu", "precision": "fp16"}, **DATA)
+    assert found == [("local-cpu-fp32", "fp32"), ("local-cpu-int8", "int8")]
+
+
+def test_what_was_asked_for_is_not_made_twice(added):
+    assert added({"profile": "local-cpu", "precision": ["fp32", "fp16", "int8"]}, **DATA) == []
+    assert added({"profile": "local-cpu", "precision": ["fp32", "int8"]}, **DATA) == [("local-cpu-fp16", "fp16")]
+
+
+def test_without_samples_there_is_no_int8(added):
+    assert added({"profile": "local-cpu"}) == [("local-cpu-fp16", "fp16")]
+
+
+def test_entries_that_differ_in_more_than_the_precision_have_companions_of_their_own(added):
+    one = {"profile": "local-cpu", "name": "one", "precision": "fp16", "overrides": {"threads": 1}}
+    two = {"profile": "local-cpu", "name": "two", "precision": "fp32", "overrides": {"threads": 2}}
+    assert added(one, two) == [("one-fp32", "fp32"), ("two-fp16", "fp16")]
+
+
+def test_targets_without_the_wish_get_none(added, monkeypatch):
+    monkeypatch.setattr(OnnxRuntimeTarget, "side_by_side", ())
+    assert added({"profile": "local-cpu"}, **DATA) == []
+
+
+def test_a_companion_has_no_budget_and_says_what_it_is(tiny, samples):
+    project = project_from_dict(
+        {
+            "model": {"source": "tiny.onnx"},
+            "budget": {"size": "1 B"},
+            "device": [{"profile": "local-cpu", "precision": "fp32"}],
+        }
+    )
+    result = toolchain.build(project, out="out", profile=False)
+    asked, beside = result.entries
+    assert (asked.name, beside.name) == ("local-cpu", "local-cpu-fp16")
+    assert asked.missed == ["model_size"] and beside.missed == [], "a companion cannot miss what nobody asked of it"
+    assert any("comparison" in note for note in beside.notes) and asked.notes == ()
+    assert (beside.bundle / "manifest.json").is_file()
+
+
+def test_a_companion_that_is_not_supported_is_left_out_with_a_note(source, tiny, samples, monkeypatch, capsys):
+    opened = source({"model": {"source": "tiny.onnx"}, "device": [{"profile": "local-cpu"}]})
+    plans = make_plans(opened.project, opened)
+    plans += companions(plans, opened.project, opened)
+
+    def no_fp16(plan):
+        if plan.precision == "fp16":
+            raise UnsupportedError("no fp16 here", seen="fp16")
+
+    monkeypatch.setattr("toolchain.steps.plan.Plan.support", lambda self, model: self)
+    monkeypatch.setattr("toolchain.pipeline.refuse_unsupported", no_fp16)
+    with Progress() as progress:
+        kept = refuse(plans, opened.files({"onnx"}), opened, progress)
+    assert [plan.name for plan in kept] == ["local-cpu"]
+    assert "local-cpu-fp16, for comparison, is left out: no fp16 here (fp16)" in capsys.readouterr().err
+
+
+def test_a_companion_that_cannot_be_made_is_left_out_and_what_was_asked_for_is_not(source, tiny, samples, tmp_path):
+    opened = source({"model": {"source": "tiny.onnx"}, "device": [{"profile": "local-cpu"}]})
+    plans = make_plans(opened.project, opened)
+    plans += companions(plans, opened.project, opened)
+    error = EdgewrightError("it broke")
+    assert list(finished(plans, [tmp_path, error], Progress(quiet=True))) == [(plans[0], tmp_path)]
+    assert left_out(plans[1], error) == "local-cpu-fp16, for comparison, is left out: it broke"
