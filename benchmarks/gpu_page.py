@@ -27,6 +27,13 @@ ones round to 8 bits in a launch of their own, because the convolution before th
 them, and fp16 does not. *Moved* is every kernel's inputs and outputs once, as if no cache kept anything. A plan is no
 measurement: how fast an engine is, only its GPU can tell.
 """
+GOLDEN = """\
+Against the float model. *Simulated* figures come from ONNX Runtime, which runs the bundle's own graph operator by
+operator in place of the engine. Sums of int8 products are exact in float32 up to 2^24, so that it differs from integer
+hardware by the rounding of scales alone. Models without trained weights have random ones: their SQNR says how the
+arithmetic rounds, and nothing of accuracy. How far outputs may be off is told
+[with the bundles](../guide/bundles.md).
+"""
 _NO_GPU = """\
 Engines were compiled, and their golden outputs checked with ONNX Runtime on the Q/DQ graph. No latency, no energy and
 no memory in use is known from this machine: run `python -m benchmarks gpu` where there is a GPU.
@@ -242,14 +249,8 @@ def _golden(results: Results) -> list[str]:
     ]
     if not rows:
         return []
-    said = (
-        "Against the float model. *Simulated* figures come from ONNX Runtime on the bundle's own graph, "
-        "operator by operator, in place of the engine. Models without trained weights have random ones: their SQNR "
-        "says how the arithmetic rounds, and nothing of accuracy. How far outputs may be off is told "
-        "[with the bundles](../guide/bundles.md)."
-    )
     columns = ["model", "format", "SQNR", "largest error", "accuracy", "kind"]
-    return ["## Golden outputs", said, table(columns, rows)]
+    return ["## Golden outputs", GOLDEN, table(columns, rows)]
 
 
 def _plain(row: Timed, name: str) -> str:

@@ -67,12 +67,14 @@ class Scheme:
         calibrator: ``minmax``, ``percentile``, ``entropy`` or ``mse`` (``targets/calibration.py``).
         percentile: in percent, for the percentile calibrator.
         per_channel: weights have one scale per output channel (Krishnamoorthi 2018, section 3.1).
+        allowed_drop: of accuracy, as a share of 1, where the project's budget says so.
     """
 
     precision: str = "fp32"
     calibrator: str = "minmax"
     percentile: float = 99.99
     per_channel: bool = True
+    allowed_drop: float | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -101,6 +103,7 @@ class ExportedModel:
         precision: of the files.
         float_onnx, float_tflite, float_native: the float files that a quantized model came from.
         notes: facts for the manifest (dialect, calibrator, samples).
+        records: what making it found out, as plain data for the manifest (a search and its candidates).
     """
 
     name: str
@@ -119,6 +122,7 @@ class ExportedModel:
     float_tflite: Path | None = None
     float_native: Path | None = None
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    records: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def golden_sample(self, index: int) -> dict[str, Array]:
         """The inputs of one golden sample."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from profiles.errors import UnsupportedError
 from targets.base import ExportedModel
+from targets.pytorch.trust import check_trust
 
 _DTYPES = {"fp16": "float16", "bf16": "bfloat16"}
 
@@ -35,6 +36,7 @@ def to_sixteen_bits(model: ExportedModel, precision: str, out: Path) -> Exported
     if model.pt2 is None:
         raise UnsupportedError(f"PyTorch needs a .pt2 program of '{model.name}'", seen="none")
     wanted = getattr(torch, _DTYPES[precision])
+    check_trust(model.pt2)
     module = torch.export.load(model.pt2).module(check_guards=False)
     _cast(module, wanted)
     example = tuple(torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in model.inputs)

@@ -2,8 +2,8 @@
 
 ``torch.export`` calls operators as ``torch.ops.aten.conv2d.default``, whose way through the dispatcher is slower than
 that of ``torch.conv2d``, and wraps the whole into functions that unpack nested inputs. On the small networks of MLPerf
-Tiny that is 15 to 30 % of an inference, which a baseline must not be charged with. So the operators that have the same function in ``torch`` are
-called through it, and the wrapping goes. Travels to the device.
+Tiny that is 15 to 30 % of an inference, which a baseline must not be charged with. So the operators that have the same
+function in ``torch`` are called through it, and the wrapping goes. Travels to the device.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch.export.passes import move_to_device_pass
 
 from profiles.errors import ModelError
 from targets.pytorch.place import CPU
+from targets.pytorch.trust import check_trust
 
 #: Operators whose functions in ``torch`` and ``torch._C._nn`` are made from the same declaration.
 PLAIN = frozenset(
@@ -48,8 +49,9 @@ def load_program(path: Path, place: str = CPU) -> Any:
         a ``torch.fx.GraphModule``; its ``forward`` takes the inputs in order and returns a tuple of all outputs.
 
     Raises:
-        ModelError: not a program of ``torch.export``, or damaged.
+        ModelError: not a program of ``torch.export``, damaged, or with more in it than tensors and operators.
     """
+    check_trust(path)
     try:
         program = torch.export.load(path)
     except Exception as error:  # a damaged archive fails in any layer below torch.export

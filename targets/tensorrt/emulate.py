@@ -23,7 +23,7 @@ class Emulator:
     timed = False
 
     def __init__(self, folder: Path, compiled: Compiled) -> None:
-        self._model, self._compiled = folder / ONNX, compiled
+        self._model, self._compiled = folder / _graph(compiled), compiled
         self._session: Any = None
 
     def __enter__(self) -> Emulator:
@@ -55,6 +55,11 @@ class Emulator:
         import onnxruntime as ort
 
         return Counters(facts={"engine": f"ONNX Runtime {ort.__version__} in place of TensorRT"})
+
+
+def _graph(compiled: Compiled) -> str:
+    """The graph of the model's own batch size, which comes first."""
+    return next((name for name in compiled.files if name.endswith(".onnx")), ONNX)
 
 
 def open_runner(folder: Path, compiled: Compiled, device: Mapping[str, Any]) -> Emulator:

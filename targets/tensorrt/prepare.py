@@ -8,7 +8,7 @@ from typing import Any
 from targets.onnx_prepare import prepare
 from targets.onnx_tools import load_onnx, save_onnx
 from targets.tensorrt.number_formats import FP16_SCALES, at_least_opset
-from targets.tensorrt.placement.graph import Net, node_name
+from targets.tensorrt.placement.graph import Net, Node, node_name
 
 
 def prepare_graph(source: Path, out: Path, library: str) -> Any:
@@ -28,6 +28,10 @@ def prepare_graph(source: Path, out: Path, library: str) -> Any:
         UnsupportedError: the operator set is older and does not convert.
         ToolCrashError: ONNX Runtime cannot read the graph.
     """
+    named = load_onnx(source)
+    if name_nodes(named):
+        source = out.with_name("named.onnx")
+        save_onnx(named, source)
     prepare(source, out)
     model = at_least_opset(load_onnx(out), FP16_SCALES)
     name_nodes(model)
@@ -37,15 +41,22 @@ def prepare_graph(source: Path, out: Path, library: str) -> Any:
     return model
 
 
-def name_nodes(model: Any) -> None:
-    """Give every node of the main graph a name of its own; those that are one already stay."""
+def name_nodes(model: Any) -> bool:
+    """Give every node of the main graph a name of its own; those that are one already stay.
+
+    Returns:
+        Whether any name was missing or taken.
+    """
     used: set[str] = set()
+    changed = False
     for index, node in enumerate(model.graph.node):
         name = node_name(node, index)
         while name in used:
             name = f"{name}_{index}"
+        changed |= name != node.name
         node.name = name
         used.add(name)
+    return changed
 
 
 def pool_all(model: Any) -> None:
@@ -55,12 +66,15 @@ def pool_all(model: Any) -> None:
     of its own between two others.
     """
     net = Net(model)
-    for node in model.graph.node:
-        source, result = net.shape(node.input[0]), net.shape(node.output[0])
-        if node.op_type != "AveragePool" or not source or not result or set(result[2:]) != {1}:
-            continue
-        window = next(tuple(given.ints) for given in node.attribute if given.name == "kernel_shape")
-        padded = any(given.name == "auto_pad" or (given.name == "pads" and any(given.ints)) for given in node.attribute)
-        if window == source[2:] and not padded:
+    for seen, node in zip(net.nodes, model.graph.node, strict=True):
+        if seen.op == "AveragePool" and _takes_all(net, seen):
             node.op_type = "GlobalAveragePool"
             del node.attribute[:]
+
+
+def _takes_all(net: Net, node: Node) -> bool:
+    """Whether a pool's one window is its whole input, without padding."""
+    source, result = net.shape(node.inputs[0]), net.shape(node.outputs[0])
+    padded = any(node.attribute("pads", ())) or node.attribute("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
+    whole = bool(source and result) and tuple(node.attribute("kernel_shape", ())) == (source or ())[2:]
+    return whole and set((result or ())[2:]) == {1} and not padded

@@ -46,7 +46,7 @@ class TensorRtTarget(Backend):
     ) -> ExportedModel:
         """Explicit Q/DQ for int8, fp8 and int4; fp16 by casting."""
         if scheme.precision == "int8":
-            from targets.tensorrt.quantize import to_int8
+            from targets.tensorrt.searching import to_int8
 
             return to_int8(model, calibration, device, scheme, out)
         if scheme.precision == "fp8":

@@ -14,6 +14,7 @@ from toolchain.cli.output import print_line, print_table, show
 #: Most wanted first; what is not listed follows in the order of ``METRIC_UNITS``.
 ORDER = (
     "latency_p50", "latency_p90", "latency_p99", "latency_events_p50", "latency_graph_p50", "latency_transfers_p50",
+    "latency_compiled_p50",
     "cpu_time_p50", "throughput", "energy", "power", "peak_memory", "gpu_memory", "engine_memory", "context_memory",
     "kernels", "dram_bytes",
 )  # fmt: skip
@@ -23,6 +24,7 @@ MEANINGS = {
     "latency_events_p50": "the GPU's own time, between two CUDA events",
     "latency_graph_p50": "the same kernels replayed as one CUDA graph",
     "latency_transfers_p50": "host's clock, inputs and outputs copied",
+    "latency_compiled_p50": "host's clock, after torch.compile",
     "gpu_memory": "peak used",
     "engine_memory": "weights and code on the GPU",
     "context_memory": "activations and workspace on the GPU",

@@ -27,6 +27,7 @@ FIRMWARE = {
 #: Of engines on a GPU: what its own clock says, and what the compiler planned.
 GPU = {
     "events p50": "latency_events_p50", "graph p50": "latency_graph_p50", "with copies": "latency_transfers_p50",
+    "compiled": "latency_compiled_p50",
     "throughput": "throughput", "GPU memory": "gpu_memory", "engine": "engine_memory", "context": "context_memory",
     "kernels": "kernels", "moved": "dram_bytes",
 }  # fmt: skip

@@ -29,8 +29,8 @@ def _most(entries: Sequence[Entry], name: str) -> int:
 
 
 def format_sentences(group: Group) -> list[str]:
-    """Who is fastest, whether int8 is worth it, what was not measured, and what was not built."""
-    return [*_fastest(group), *smaller(group), *unmeasured(group), *_not_built(group.rows)]
+    """Who is fastest, whether int8 is worth it, the baseline, what was not measured, and what was not built."""
+    return [*_fastest(group), *smaller(group), *_beside(group), *unmeasured(group), *_not_built(group.rows)]
 
 
 def _fastest(group: Group) -> list[str]:
@@ -53,6 +53,27 @@ def _lead(group: Group, name: str, kind: Kind, found: Sequence[Entry]) -> str:
         else f"{_times(slowest, first, name)} as fast as {slowest.precision}"
     )
     return f"Fastest {KINDS[kind].title} format on {group.title}: {first.precision}, {figure}, {lead}."
+
+
+def _beside(group: Group) -> list[str]:
+    """The fastest format against the fastest run of the plain framework on the same device, by the same clock."""
+    name = clock([*group.entries, *group.beside])
+    theirs = by_kind(group.beside, name)
+    pairs = [
+        (best(mine, name), best(theirs[kind], name))
+        for kind, mine in by_kind(group.entries, name).items()
+        if kind in theirs
+    ]
+    return [_lead_over(first, other, name) for first, other in pairs]
+
+
+def _lead_over(first: Entry, other: Entry, name: str) -> str:
+    judgement = _judgement(other, first, name)
+    if judgement is Judgement.NOT_MEASURABLY:
+        return f"{first.short} is not measurably faster than {other.short} on the same device."
+    if (first.value(name) or 0.0) > (other.value(name) or 0.0):
+        return f"{first.short} takes {_times(first, other, name)} as long as {other.short} on the same device."
+    return f"{first.short} is {_times(other, first, name)} as fast as {other.short} on the same device{_CLOCKS[name]}."
 
 
 def smaller(group: Group) -> list[str]:

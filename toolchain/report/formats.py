@@ -22,6 +22,7 @@ COLUMNS = (
     (LATENCY, "Latency p50", "host clock", False),
     ("latency_graph_p50", "Latency p50", "graph", False),
     ("latency_transfers_p50", "Latency p50", "with copies", False),
+    ("latency_compiled_p50", "Latency p50", "compiled", False),
     ("throughput", "Throughput", "", True),
     ("energy", "Energy", "per run", False),
     ("gpu_memory", "Memory", "GPU", False),
@@ -35,6 +36,8 @@ COLUMNS = (
 )
 #: Shown even where no bundle has them: a missing figure is a finding.
 ALWAYS = (LATENCY, "energy", "accuracy", "model_size")
+#: The plain framework, shown below the formats of the same device.
+BASELINE = "pytorch"
 NOT_IN_SUMMARY = "no bundle of this format is in the summary"
 
 
@@ -49,11 +52,12 @@ class Format:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Everything that was built, or was to be built, for one device with one engine."""
+    """Everything that was built, or was to be built, for one device with one engine; ``beside`` is the baseline."""
 
     device: str
     target: str
     rows: tuple[Format, ...]
+    beside: tuple[Entry, ...] = ()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -90,7 +94,8 @@ def _group(build: Build, device: str, target: str, wanted: Iterable[str]) -> Gro
     for precision in sorted(names, key=_order):
         found = [Format(precision, entry) for entry in mine if entry.precision == precision]
         rows += found or [Format(precision, None, left_out.get(precision, NOT_IN_SUMMARY))]
-    return Group(device, target, tuple(rows))
+    beside = [e for e in build.entries if e.device == device and e.target == BASELINE != target]
+    return Group(device, target, tuple(rows), tuple(beside))
 
 
 def _order(precision: str) -> int:
@@ -147,9 +152,9 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One format; ``cells`` is empty where there is no bundle, and ``why`` says why."""
+    """One format; ``cells`` is empty where there is no bundle, and ``why`` says why. ``name`` is what people read."""
 
-    precision: str
+    name: str
     entry: Entry | None
     cells: tuple[Cell, ...]
     why: str
@@ -164,8 +169,11 @@ class Table:
 
 
 def format_table(group: Group) -> Table:
-    """The table of one group: a column for every figure that some bundle has, and for those always asked for."""
-    listed = {name for entry in group.entries for name, metric in entry.metrics.items() if metric.available}
+    """The table of one group: a column for every figure that some bundle has, and for those always asked for.
+
+    The baseline's rows come last and take no part in who is best.
+    """
+    listed = {name for e in (*group.entries, *group.beside) for name, metric in e.metrics.items() if metric.available}
     shown = [column for column in COLUMNS if column[0] in listed or column[0] in ALWAYS]
     columns = tuple(_column(shown, index, group) for index in range(len(shown)))
     cells = [_cells(group, column, largest=more) for column, (*_, more) in zip(columns, shown, strict=True)]
@@ -174,6 +182,7 @@ def format_table(group: Group) -> Table:
         Row(r.precision, r.entry, tuple(c[places[id(r.entry)]] for c in cells) if r.entry else (), r.why)
         for r in group.rows
     ]
+    rows += [Row(e.short, e, tuple(_cell(e, _metric(e, c), c, best=False) for c in columns), "") for e in group.beside]
     return Table(columns, tuple(rows))
 
 
@@ -181,18 +190,24 @@ def _column(shown: Sequence[tuple[str, str, str, bool | None]], index: int, grou
     metric, heading, title, _ = shown[index]
     first = index == 0 or shown[index - 1][1] != heading
     family = [name for name, other, _, _ in shown if other == heading and heading in ("Latency p50", "Memory")]
-    values = [v for e in group.entries for name in family or [metric] if (v := e.value(name)) is not None]
+    every = (*group.entries, *group.beside)
+    values = [v for e in every for name in family or [metric] if (v := e.value(name)) is not None]
     span = sum(other == heading for _, other, _, _ in shown) if first else 0
     return Column(metric, heading, title, span, scale_for(metric, values))
 
 
 def _cells(group: Group, column: Column, *, largest: bool | None) -> list[Cell]:
-    metrics = [e.metrics.get(column.metric) or unavailable(column.metric, NOT_LISTED) for e in group.entries]
+    metrics = [_metric(entry, column) for entry in group.entries]
     best = set() if largest is None else best_of(metrics, largest=largest)
-    return [_cell(e, m, column, index in best) for index, (e, m) in enumerate(zip(group.entries, metrics, strict=True))]
+    pairs = enumerate(zip(group.entries, metrics, strict=True))
+    return [_cell(entry, metric, column, best=index in best) for index, (entry, metric) in pairs]
 
 
-def _cell(entry: Entry, metric: Metric, column: Column, best: bool) -> Cell:
+def _metric(entry: Entry, column: Column) -> Metric:
+    return entry.metrics.get(column.metric) or unavailable(column.metric, NOT_LISTED)
+
+
+def _cell(entry: Entry, metric: Metric, column: Column, *, best: bool) -> Cell:
     tip = f"{entry.label}, {column.name}. {explain(metric)}"
     number, unit = ("–", "") if metric.value is None else fitted(column.metric, metric.value, column.scale)
     return Cell(number, unit if unit != column.scale.unit else "", KINDS[metric.kind], tip, best)

@@ -111,6 +111,7 @@ def _describe(job: BundleJob, compiled: Compiled, target: Target, quantized: Exp
         "calibration": _calibration_note(job),
         "executed": f"{NOT_RUN}: {why}" if why else HERE,
         "notes": dict(quantized.notes),
+        **quantized.records,
     }
     model = {
         "name": job.model.name,

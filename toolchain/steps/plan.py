@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from profiles.device import Device
@@ -91,15 +91,20 @@ class Plan:
         via = self.entry.via or ""
         with progress.step(f"profile {self.name}{f' on {via}' if via else ''}") as step:
             artifact = load_artifact(folder)
-            if artifact.not_run and not via:
-                profile = not_run(self._static_counters(artifact), artifact.not_run, settings)
-                write_json(folder / PROFILE, profile.as_dict())
-                return profile
-            if via:  # here, the golden outputs were computed by this engine a moment ago
-                verify_bundle(artifact, via=via)
-            profile = profile_bundle(artifact, settings, via=via, progress=step.update)
+            profile = self._measured(artifact, settings, via, step.update)
         write_json(folder / PROFILE, profile.as_dict())
         return profile
+
+    def _measured(
+        self, artifact: Artifact, settings: Settings, via: str, update: Callable[[int, int], None]
+    ) -> Profile:
+        planned = self._static_counters(artifact)
+        if artifact.not_run and not via:
+            return not_run(planned, artifact.not_run, settings)
+        if via:  # here, the golden outputs were computed by this engine a moment ago
+            verify_bundle(artifact, via=via)
+        profile = profile_bundle(artifact, settings, via=via, progress=update)
+        return dataclasses.replace(profile, metrics={**planned.metrics, **profile.metrics})
 
     def _static_counters(self, artifact: Artifact) -> Counters:
         return load_target(self.target).static_counters(artifact.folder, artifact.compiled, self.device)
@@ -157,7 +162,15 @@ def make_plan(entry: DeviceEntry, project: Project, source: ModelSource, *, cali
     parameters = {**device.parameters, "threads": entry.threads or 1}
     if name == BASELINE and project.baseline is not None and project.baseline.compiled:
         parameters["torch_compile"] = True
-    return Plan(entry, dataclasses.replace(device, parameters=parameters), name, formats[0], project.scheme(entry))
+    return Plan(
+        entry, dataclasses.replace(device, parameters=parameters), name, formats[0], _scheme(entry, project, device)
+    )
+
+
+def _scheme(entry: DeviceEntry, project: Project, device: Device) -> Scheme:
+    """The project's; what accuracy may be lost is told only where something is searched for by it."""
+    searches = device.parameters.get("placement") == "search"
+    return dataclasses.replace(project.scheme(entry), allowed_drop=entry.budget.accuracy_drop if searches else None)
 
 
 def _check_precision(entry: DeviceEntry, target: str, allowed: tuple[str, ...], given: str) -> None:

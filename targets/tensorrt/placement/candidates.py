@@ -23,6 +23,10 @@ NOT_FOR_RTX = {
     "transposed convolution": "TensorRT-RTX turns its weights and its input back to float in every inference.",
     "squeeze and excitation": "TensorRT-RTX multiplies in fp16, and the next layer quantizes the product.",
 }
+#: The same, where weights have one scale: the convolution itself then fuses bias, ReLU and a residual addition in fp16.
+NOT_FOR_ONE_SCALE = {
+    "residual addition": "With one scale for all weights, TensorRT-RTX adds in fp16 inside of the convolution.",
+}
 #: Rules that a candidate may switch off or on, with its name and why one might.
 _SWITCHES = {
     "residual addition": ("residual additions", "A kernel that adds in float needs no second scale."),
@@ -36,11 +40,17 @@ _TENSOR = "A convolution with one scale for all weights fuses more of what follo
 _HEAVY = {"heaviest layers": 0.8, "heaviest half": 0.5}
 
 
-def default_choice(library: str) -> Choice:
-    """What is used without a search; ``library`` is of :data:`targets.tensorrt.plan.LIBRARIES`."""
+def default_choice(library: str, *, per_channel: bool = True) -> Choice:
+    """What is used without a search.
+
+    Args:
+        library: of :data:`targets.tensorrt.plan.LIBRARIES`.
+        per_channel: whether weights have one scale per output channel.
+    """
     if library != "tensorrt_rtx":
         return Choice()
-    return Choice("default", "Every rule that TensorRT-RTX gains from.", NOT_FOR_RTX)
+    without = NOT_FOR_RTX if per_channel else {**NOT_FOR_RTX, **NOT_FOR_ONE_SCALE}
+    return Choice("default", "Every rule that TensorRT-RTX gains from.", without)
 
 
 def weights_style(library: str, *, per_channel: bool) -> Weights:
@@ -55,29 +65,29 @@ def candidates(model: Any, library: str = "tensorrt", *, per_channel: bool = Tru
     net = Net(model)
     usual = weights_style(library, per_channel=per_channel)
     made: dict[Any, Placement] = {}
-    for choice in choices(net, library):
+    for choice in choices(net, library, per_channel=per_channel):
         placement = plan_net(net, choice)
         if placement.inputs or not made:
             made.setdefault((placement.inputs, choice.weights or usual), placement)
     return list(made.values())
 
 
-def choices(net: Net, library: str) -> Iterator[Choice]:
+def choices(net: Net, library: str, *, per_channel: bool = True) -> Iterator[Choice]:
     """What is tried, in this order."""
-    default = default_choice(library)
+    default = default_choice(library, per_channel=per_channel)
+    one_scale = default_choice(library, per_channel=False).without
     layers = list(net.weighted())
     yield default
     yield from _switched(default)
     yield _in_float(default, "first layer in float", "Its input has few channels and must be converted.", layers[:1])
     yield _in_float(default, "last layer in float", "It is small, and its errors are the result's.", layers[-1:])
-    others = {"residual addition": _TENSOR, "average pooling": _TENSOR} if library == "tensorrt_rtx" else {}
-    yield Choice("one scale per weight tensor", _TENSOR, {**default.without, **others}, weights=Weights.TENSOR)
+    yield Choice("one scale per weight tensor", _TENSOR, one_scale, weights=Weights.TENSOR)
     for name, share in _HEAVY.items():
         why = f"Layers with {share:.0%} of all multiplications gain most from int8; the others stay in float."
         light = _light(net, layers, share)
         yield _in_float(default, name, why, light)
         tensor = _in_float(default, f"{name}, one scale per weight tensor", f"{why} {_TENSOR}", light)
-        yield dataclasses.replace(tensor, weights=Weights.TENSOR)
+        yield dataclasses.replace(tensor, without=one_scale, weights=Weights.TENSOR)
 
 
 def _switched(default: Choice) -> Iterator[Choice]:

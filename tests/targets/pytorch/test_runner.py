@@ -145,4 +145,4 @@ def test_on_cuda_the_caller_waits_for_the_gpu(bundle, gpu, monkeypatch):
 
 def test_what_travels_to_a_device_is_what_runs():
     travels = {name.rpartition(".")[2] for name in runtime_modules("pytorch") if name.startswith("targets.pytorch.")}
-    assert travels == {"runner", "program", "layers", "compiled", "on_cuda", "place"}
+    assert travels == {"runner", "program", "layers", "compiled", "on_cuda", "place", "trust"}

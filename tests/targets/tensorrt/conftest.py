@@ -25,7 +25,7 @@ from targets.tensorrt.plan import ONNX, PLAN, BuildPlan
 
 HERE = Path(__file__).parent
 FAKE = HERE / "fake"
-RTX_VERSION = "1.7.1.116"
+RTX_VERSION = "1.7.1.116"  # also that of the fake
 fake_trt = runpy.run_path(str(FAKE / "python" / "fake_trt.py"))
 tiny = runpy.run_path(str(HERE.parent / "tiny_onnx.py"))
 

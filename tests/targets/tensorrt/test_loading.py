@@ -59,6 +59,34 @@ def test_the_real_library_wants_a_driver(engine, tmp_path):
     assert "nvidia-smi" in caught.value.next_step
 
 
+_OPEN = """
+import sys
+from pathlib import Path
+from profiles.errors import EdgewrightError
+from targets.artifact import load_artifact
+from targets.tensorrt.runner import open_runner
+artifact = load_artifact(Path(sys.argv[1]))
+try:
+    with open_runner(artifact.folder, artifact.compiled, {}):
+        print("it runs")
+except EdgewrightError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_the_real_library_on_a_driver_that_it_cannot_use_ends_in_words(engine, machine, make_bundle):
+    """The fake driver stands for one that is too old, and for one that is broken; nothing crashes."""
+    artifact = make_bundle("tensorrt_rtx", change=lambda folder: (folder / "batch1.engine").write_bytes(engine))
+    too_old = machine.python(_OPEN, artifact.folder, PYTHONPATH="", FAKE_CUDA_DRIVER="11080")
+    assert "MissingToolError NVIDIA's driver is too old for tensorrt_rtx" in too_old.stdout, too_old.stderr
+    assert "CUDA 11.8" in too_old.stdout
+    broken = machine.python(_OPEN, artifact.folder, PYTHONPATH="")
+    assert broken.returncode == 0, broken.stderr
+    assert "Error wanted " in broken.stdout, broken.stdout
+    assert "TensorRT-RTX" in broken.stdout, broken.stdout
+    assert machine.leaked() == []
+
+
 def test_a_missing_file_is_no_engine(tmp_path):
     with pytest.raises(VerificationError, match="No such file"):
         deserialize(library(0), tmp_path / "none.engine", Log())

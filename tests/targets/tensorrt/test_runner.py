@@ -44,8 +44,10 @@ def test_from_the_model_to_a_profile_where_the_device_compiles(machine, network,
     """What the backend writes for a Jetson is compiled, checked and measured there, in two batch sizes."""
     parameters = {"compute_capability": "8.7", "library": "tensorrt", "batches": [1, 2]}
     device = Device("orin", "Orin", ("tensorrt",), Cpu("aarch64"), parameters=parameters)
-    compiled = TensorRtTarget().compile(network, device, tmp_path)
-    artifact = sealed(tmp_path, compiled, network, device.as_dict())
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    compiled = TensorRtTarget().compile(network, device, folder)
+    artifact = sealed(folder, compiled, network, device.as_dict())
     assert machine.ask(artifact, "verify", env={"FAKE_CUDA_CC": "8.7"})["golden_error"] == 0.0
     (profile,) = profiles(machine, artifact, FAKE_CUDA_CC="8.7")
     assert profile.facts["engine origin"] == "compiled here, kept", "verifying compiled it"

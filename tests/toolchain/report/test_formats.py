@@ -62,7 +62,7 @@ def test_a_device_for_which_nothing_could_be_built_is_still_shown(tmp_path, edit
 def test_the_best_of_each_column_is_the_one_a_person_would_choose(group):
     table = format_table(group)
     best = {
-        column.metric: {row.precision for row in table.rows if row.cells[index].best}
+        column.metric: {row.name for row in table.rows if row.cells[index].best}
         for index, column in enumerate(table.columns)
     }
     assert best["latency_events_p50"] == best["latency_p50"] == best["throughput"] == {"fp16"}
@@ -120,3 +120,29 @@ def test_a_figure_far_below_its_column_keeps_its_digits(tmp_path, edit):
     assert [(row.cells[place].text, row.cells[place].unit) for row in table.rows] == [
         ("310.000", ""), ("1.5", "KiB"), ("350.000", ""),
     ]  # fmt: skip
+
+
+def with_baseline(folder, edit, events: float):
+    """Adds the plain framework on the same device: slower, and of the same kind."""
+    metrics = {"latency_events_p50": {"value": events, "unit": "s", "kind": "measured", "method": "m", "reason": ""}}
+    entry = {"device": "rtx-4070", "target": "pytorch", "precision": "fp32", "bundle": "base", "metrics": metrics}
+    edit(folder / "summary.json", lambda s: s["entries"].append(entry | {"budget": [], "layers": []}))
+    return groups(load_build(folder))
+
+
+def test_the_plain_framework_stands_below_and_is_not_ranked(tmp_path, edit):
+    found = with_baseline(make_gpu_build(tmp_path), edit, 1e-6)
+    assert len(found) == 1, "the baseline is no group of its own"
+    rows = format_table(found[0]).rows
+    assert [row.name for row in rows] == ["fp32", "fp16", "int8", "pytorch fp32"]
+    assert not any(cell.best for cell in rows[3].cells), "1 µs is the least, but not of these formats"
+    assert any(cell.best for cell in rows[1].cells)
+
+
+def test_the_plain_framework_has_a_sentence(tmp_path, edit):
+    from toolchain.report.format_words import format_sentences
+
+    slow = with_baseline(make_gpu_build(tmp_path / "a"), edit, 1.9e-3)[0]
+    assert "tensorrt fp16 is 10 × as fast as pytorch fp32 on the same device by CUDA events." in format_sentences(slow)
+    fast = with_baseline(make_gpu_build(tmp_path / "b"), edit, 0.95e-4)[0]
+    assert "tensorrt fp16 takes 2 × as long as pytorch fp32 on the same device." in format_sentences(fast)
