@@ -68,7 +68,12 @@ NEEDS = (
     Need("litert-torch", "export from torch to TFLite", _extra("litert-export"), installed_version),
     Need("pytorchcv", "zoo:pytorchcv/NAME", "pip install --no-deps pytorchcv==0.0.74", installed_version),
     Need("tensorrt-rtx-cu13", "the target tensorrt, ahead of time", _extra("tensorrt"), installed_version),
-    Need("nvidia-smi", "running TensorRT bundles on this machine", "install NVIDIA's driver for the GPU", _program),
+    Need(
+        "nvidia-smi",
+        "running TensorRT bundles on this machine",
+        "sudo apt-get install nvidia-driver",
+        _program,
+    ),
     Need("nvidia-ml-py", "energy of NVIDIA GPUs", _extra("energy"), installed_version),
     Need("ssh", "profile --via ssh://", "sudo apt-get install openssh-client", _program),
     Need("sshd", "tests of profile --via ssh://", "sudo apt-get install openssh-server", _program),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from profiles.machine import snapshot
 from targets.measure import state_is_device
+from targets.registry import load_target
 from toolchain.cache import open_cache
 from toolchain.progress import Progress
 from toolchain.project.models import Project
@@ -43,7 +44,13 @@ def _row(plan: Plan, source: ModelSource, out: Path) -> dict[str, str]:
 
 
 def _steps(plan: Plan, source: ModelSource) -> list[str]:
-    here = state_is_device(plan.device.as_dict(), snapshot())
-    where = f"on {plan.entry.via}" if plan.entry.via else "here" if here else "here, as a stand-in"
     quantize = [f"convert to {plan.precision}"] if plan.precision != source.precision else []
-    return [*source.planned(plan.format), *quantize, "compile", "check golden outputs", f"profile {where}"]
+    return [*source.planned(plan.format), *quantize, "compile", "check golden outputs", _profile(plan)]
+
+
+def _profile(plan: Plan) -> str:
+    if plan.entry.via:
+        return f"profile on {plan.entry.via}"
+    if why := load_target(plan.target).absent(plan.device):
+        return f"no profile: {why}"
+    return "profile here" if state_is_device(plan.device.as_dict(), snapshot()) else "profile here, as a stand-in"

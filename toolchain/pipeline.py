@@ -21,7 +21,7 @@ from toolchain.cache import Cache, open_cache
 from toolchain.progress import Progress
 from toolchain.project.models import Project
 from toolchain.steps.baseline import baselines
-from toolchain.steps.companions import companions, left_out
+from toolchain.steps.companions import LeftOut, companions
 from toolchain.steps.compile import Made, build_all
 from toolchain.steps.deliver import Delivery
 from toolchain.steps.evaluate import bundle_accuracy, no_accuracy, refuse_classes
@@ -62,24 +62,26 @@ def build(project: Project, options: Options, progress: Progress | None = None) 
         plans = make_plans(project, source)
         plans += companions(plans, project, source)
         plans += baselines(plans, project, source)
+        left_out = LeftOut(progress.note)
+        left_out.impossible(plans, source)
         delivery.check(plan.name for plan in plans)
         formats = {plan.format for plan in plans}
         progress.planned = source.steps(formats) + sum(steps_of(plan, source, options) for plan in plans)
-        plans = refuse(plans, source.files(formats), source, progress)
+        plans = refuse(plans, source.files(formats), source, left_out)
         model = source.export(formats)
         made = build_all([plan.job(source, model) for plan in plans], cache, options.jobs, progress)
         site = Site(source, source.float_accuracy(), cache, delivery, options, progress)
-        entries = [measure(plan, folder, site) for plan, folder in finished(plans, made, progress)]
-        return delivery.finish(BuildResult(options.out, tuple(entries)))
+        entries = [measure(plan, folder, site) for plan, folder in finished(plans, made, left_out)]
+        return delivery.finish(BuildResult(options.out, tuple(entries), tuple(left_out.rows)))
 
 
-def finished(plans: Sequence[Plan], made: Sequence[Made], progress: Progress) -> Iterator[tuple[Plan, Path]]:
+def finished(plans: Sequence[Plan], made: Sequence[Made], left_out: LeftOut) -> Iterator[tuple[Plan, Path]]:
     """Plans with their folders; companions that could not be built are noted and left out."""
     for plan, result in zip(plans, made, strict=True):
         if isinstance(result, Path):
             yield plan, result
         else:
-            progress.note(left_out(plan, result))
+            left_out.add(plan, result)
 
 
 def steps_of(plan: Plan, source: ModelSource, options: Options) -> int:
@@ -94,7 +96,7 @@ def not_judged(plan: Plan, source: ModelSource) -> str:
     return no_accuracy(source.data, source.task)
 
 
-def refuse(plans: Sequence[Plan], files: ExportedModel, source: ModelSource, progress: Progress) -> list[Plan]:
+def refuse(plans: Sequence[Plan], files: ExportedModel, source: ModelSource, left_out: LeftOut) -> list[Plan]:
     """Refuse what cannot work before an engine is started; the plans that are left, without refused companions.
 
     Raises:
@@ -109,7 +111,7 @@ def refuse(plans: Sequence[Plan], files: ExportedModel, source: ModelSource, pro
         except UnsupportedError as error:
             if not plan.companion:
                 raise
-            progress.note(left_out(plan, error))
+            left_out.add(plan, error)
     refuse_classes(source.data, source.task, files.outputs)
     return kept
 

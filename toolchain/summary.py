@@ -72,11 +72,22 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True)
+class NotBuilt:
+    """A bundle that would have been shown beside others and could not be made; ``why`` is a sentence for people."""
+
+    device: str
+    target: str
+    precision: str
+    why: str
+
+
+@dataclasses.dataclass(frozen=True)
 class BuildResult:
-    """What a build made: the folder, and one entry per bundle in the project's order."""
+    """What a build made: the folder, one entry per bundle in the project's order, and what was left out."""
 
     out: Path
     entries: tuple[Entry, ...]
+    not_built: tuple[NotBuilt, ...] = ()
 
     @property
     def missed(self) -> list[str]:
@@ -85,7 +96,8 @@ class BuildResult:
 
     def as_dict(self) -> dict[str, Any]:
         """The shape of ``summary.json``."""
-        return {"schema": SCHEMA, "entries": [entry.as_dict(self.out) for entry in self.entries]}
+        left_out = {"not_built": [dataclasses.asdict(item) for item in self.not_built]} if self.not_built else {}
+        return {"schema": SCHEMA, "entries": [entry.as_dict(self.out) for entry in self.entries], **left_out}
 
 
 def layer_table(times: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

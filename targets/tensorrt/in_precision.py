@@ -36,16 +36,16 @@ class Verdicts:
         return self.known.get(node.name, (Verdict.NATIVE, _FOLDED if self.absent else ""))
 
 
-def verdicts(model: ExportedModel, graph: Any, precision: str) -> Verdicts:
+def verdicts(model: ExportedModel, graph: Any, precision: str, library: str = "tensorrt") -> Verdicts:
     """What the rules of the precision say; nothing for float precisions and for models that are quantized already.
 
     Raises:
-        UnsupportedError: the graph cannot be prepared for quantization.
+        UnsupportedError: the graph cannot be prepared for quantization, or nothing in it can have that precision.
     """
     if precision not in QUANTIZED or model.precision in QUANTIZED or model.onnx is None:
         return Verdicts()
     ready = _prepared(graph, model.onnx)
-    return _int8(ready) if precision == "int8" else _weighted(ready, precision)
+    return _int8(ready, library) if precision == "int8" else _weighted(ready, precision)
 
 
 def _prepared(graph: Any, path: Path) -> Any:
@@ -67,11 +67,14 @@ def _save_named(graph: Any, path: Path) -> None:
     save_onnx(named, path)
 
 
-def _int8(graph: Any) -> Verdicts:
+def _int8(graph: Any, library: str) -> Verdicts:
     """From the rules of placement."""
-    from targets.tensorrt.placement.plan import explain
+    from targets.tensorrt.placement.candidates import default_choice
+    from targets.tensorrt.placement.plan import plan, require_some
 
-    decisions = explain(graph)
+    placement = plan(graph, default_choice(library))
+    require_some(placement)
+    decisions = placement.decisions
     known = {
         decision.node: (Verdict.NATIVE, "") if decision.int8 else (Verdict.FALLBACK, _stays(decision.reason))
         for decision in decisions

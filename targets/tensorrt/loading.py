@@ -15,7 +15,7 @@ from profiles.errors import (
     VerificationError,
 )
 from targets.tensorrt.library import library
-from targets.tensorrt.messages import ERROR, INFO, message_error, said
+from targets.tensorrt.messages import ERROR, INFO, message_error, said, uncollected
 
 _AGAIN = "build or copy the bundle again; what this device compiled itself: edgewright-runtime build BUNDLE --rebuild"
 _DRIVER = "update NVIDIA's driver, and look at it with: nvidia-smi"
@@ -67,7 +67,8 @@ def refusal(wanted: str, log: Any, since: int = 0) -> EdgewrightError:
 
 def _runtime(module: Any, log: Any, wanted: str) -> Any:
     try:
-        runtime = module.Runtime(log)
+        with uncollected():
+            runtime = module.Runtime(log)
     except TypeError as error:  # pybind11's word for a factory that returned nothing
         raise message_error(wanted, [*said(log.messages, ERROR), str(error)]) from error
     return runtime

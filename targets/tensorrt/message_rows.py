@@ -205,7 +205,7 @@ COMPILER_ROWS: tuple[Row, ...] = (
         "layer",
     ),
     Row(
-        r"Could not infer output types for operation: (?P<layer>.{1,120})",
+        r"Could not infer output types for operation:\s+(?P<layer>[^|(]{1,120})",
         UnsupportedError,
         "no kernel for {layer}",
         "",

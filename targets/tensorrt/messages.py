@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from profiles.errors import EdgewrightError, ModelError, ToolCrashError, UnsupportedError
@@ -52,6 +54,22 @@ def make_log(module: Any) -> Any:
                 self.messages.append(Message(int(severity), str(text)[:_LONGEST_MESSAGE]))
 
     return Log()
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep Python's garbage collector from running while the library works.
+
+    The library calls our logger while it holds a lock of its own. If a collection came in between and freed another
+    builder or runtime, that would wait for the same lock forever.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def said(messages: Iterable[Message], severity: int) -> list[str]:
@@ -192,4 +210,6 @@ def tidy(text: str) -> str:
 
 _NOISE = re.compile(r"catchCudaError|^Invalid Node - |While parsing node number|--- (Begin|End) node ---")
 _TAIL = re.compile(r"\.? In \w+ at /\S+:\d+\)*.*$")
-_HEAD = re.compile(r"^(\[?[\w:.]+\]?:? )?(Error Code:? \d+: )?([\w ]+ \()?(?:Assertion failed: )?")
+_HEAD = re.compile(
+    r"^(?:\d: )?(?:\[[\w.:]+\] |\w+::\w+: )?(?:Error Code:? \d+: )?(?:(?:[A-Z]\w+ ?)+ \()?(?:Assertion failed: )?"
+)

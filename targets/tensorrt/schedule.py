@@ -89,6 +89,9 @@ class Kernel:
         moving = [tensor for tensor in self.inputs if not tensor.constant]
         if self.kind in COMPUTE and (moving or self.inputs):
             return (moving or list(self.inputs))[0].dtype
+        matrices = [tensor for tensor in self.inputs if tensor.constant and len(tensor.dims) > 1]
+        if matrices and not PRODUCTS.isdisjoint(self.ops):
+            return max(matrices, key=lambda tensor: tensor.bytes).dtype
         bits = dict(DTYPES.values())
         return max((tensor.dtype for tensor in (*moving, *self.outputs)), key=lambda t: bits.get(t, 0), default="")
 

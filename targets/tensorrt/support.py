@@ -43,7 +43,7 @@ def report(name: str, model: ExportedModel, device: Device, precision: str) -> S
         plan = plan_for_model(dataclasses.replace(model, precision=precision), device)
         _check_graph(graph)
         asked = ask(model.onnx, plan)
-        inner = verdicts(model, graph, precision)
+        inner = verdicts(model, graph, precision, plan.library)
     except (UnsupportedError, MissingToolError) as error:
         return SupportReport(name, device.name, precision, (), (*problems, _sentence(error)), weights, said)
     dla = dla_report(graph, precision) if device.parameters.get("dla_cores") else None

@@ -35,15 +35,18 @@ def require_some(placement: Placement) -> None:
     """Refuse a placement that quantizes nothing.
 
     Raises:
-        UnsupportedError: naming what could be int8.
+        UnsupportedError: with the reason of the first layer that has weights.
     """
-    if not placement.inputs:
-        raise UnsupportedError(
-            "wanted the model in int8",
-            seen="no layer that can be int8",
-            allowed="convolutions and matrix products with float32 inputs, and what lies between them",
-            next_step='set precision = "fp16" under this [[device]]',
-        )
+    if placement.inputs:
+        return
+    layers = [decision for decision in placement.decisions if decision.op in WEIGHTED]
+    why = f": {layers[0].op} '{layers[0].node}': {layers[0].reason}" if layers else ""
+    raise UnsupportedError(
+        "wanted the model in int8",
+        seen=f"no layer that can be int8{why.rstrip('.')}",
+        allowed="convolutions and matrix products of float32 values, and what lies between them",
+        next_step='set precision = "fp16" under this [[device]]',
+    )
 
 
 def plan_net(net: Net, choice: Choice) -> Placement:

@@ -90,26 +90,26 @@ def unfixed():
 PRINTED = {
     "IBuilder::buildSerializedNetwork: Error Code 4: API Usage Error (Network has dynamic or shape inputs, but no "
     "optimization profile has been defined. In validate at /_src/optimizer/api/network.cpp:4023)": "fixed shape",
-    "[virtualMemoryBuffer.cpp::resizePhysical::145] Error Code 2: OutOfMemory (no further information)": "memory is full",
-    "Requested amount of GPU memory (15485030400 bytes) could not be allocated. There may not be enough free memory for "
-    "allocation to succeed.": "memory is full",
+    "[virtualMemoryBuffer.cpp::resizePhysical::145] Error Code 2: OutOfMemory (no further information)": "memory is",
+    "Requested amount of GPU memory (15485030400 bytes) could not be allocated. There may not be enough free memory "
+    "for allocation to succeed.": "memory is full",
     "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)": "memory is full",
     "IBuilder::buildSerializedNetwork: Error Code 10: Internal Error (Could not find any implementation for node "
     "{ForeignNode[/1/Constant_36_output_0.../1/Slice_4]}.)": "no kernel for {ForeignNode[/1/Constant_36",
     "Error Code 9: Skipping tactic [type.cpp:186: infer_type] Could not infer output types for operation:\n291: "
     "dequantize: Dequantized input0-(f32[1,16,512,512]) | No matching rules found for input operand types": "no kernel",
-    "IRuntime::deserializeCudaEngine: Error Code 6: API Usage Error (The engine plan file is generated on an incompatible "
-    "device, expecting compute 8.9 got compute 8.6, please rebuild.)": "compute capability 8.6",
-    "6: The engine plan file is not compatible with this version of TensorRT, expecting library version 8.0.0 got 8.0.1, "
-    "please rebuild.": "version 8.0.1",
-    "Error Code 1: Serialization (Serialization assertion stdVersionRead == serializationVersion failed.Version tag does "
-    "not match. Note: Current Version: 213, Serialized Engine Version: 205)": "another version",
-    "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization assertion plan.header.size == blobSize "
-    "failed. In parsePlan at /_src/runtime/dispatch/runtime.cpp:780)": "damaged",
+    "IRuntime::deserializeCudaEngine: Error Code 6: API Usage Error (The engine plan file is generated on an "
+    "incompatible device, expecting compute 8.9 got compute 8.6, please rebuild.)": "compute capability 8.6",
+    "6: The engine plan file is not compatible with this version of TensorRT, expecting library version 8.0.0 got "
+    "8.0.1, please rebuild.": "version 8.0.1",
+    "Error Code 1: Serialization (Serialization assertion stdVersionRead == serializationVersion failed.Version tag "
+    "does not match. Note: Current Version: 213, Serialized Engine Version: 205)": "another version",
+    "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization assertion plan.header.size == "
+    "blobSize failed. In parsePlan at /_src/runtime/dispatch/runtime.cpp:780)": "damaged",
     "IRuntime::deserializeCudaEngine: Error Code 1: Cuda Runtime (In ScopedCudaStream at "
     "/_src/common/dispatch/cudaResources.cpp:25 (cudaError 35: CUDA driver version is insufficient for CUDA runtime "
     "version))": "no NVIDIA driver",
     "CUDA initialization failure with error: 100. Please check your CUDA installation": "no NVIDIA GPU",
-    "Error Code 1: Cuda Runtime (no kernel image is available for execution on the device)": "without code for this GPU",
-    "[codeGenerator.cpp::compileGraph::894] Error Code 2: Internal Error (Assertion !graph.empty() failed.)": "internal",
+    "Error Code 1: Cuda Runtime (no kernel image is available for execution on the device)": "without code for",
+    "[codeGenerator.cpp::compileGraph::894] Error Code 2: Internal Error (Assertion !graph.empty() failed)": "internal",
 }

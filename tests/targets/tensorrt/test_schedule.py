@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from targets.tensorrt.build_config import make_config
-from targets.tensorrt.builder import Session, build_engine
+from targets.tensorrt.build_session import Session
+from targets.tensorrt.builder import build_engine
 from targets.tensorrt.plan import BuildPlan
 from targets.tensorrt.schedule import Schedule, read_schedule
 from targets.tensorrt.schedule_text import ScheduleTextError, groups, parse, texts, value, words
@@ -66,10 +66,9 @@ def test_bytes_of_two_convolutions_by_hand(kind, name, size):
 
 def test_device_memory_and_weights_are_those_that_the_compiler_logs():
     model = nets["cnn"]()
-    session = Session(plan(), "wanted a test")
-    network, _parser = session.read(model.SerializeToString())
-    config, _ = make_config(session.module, session.builder, plan(), "wanted a test")
-    schedule = read_schedule(bytes(session.builder.build_serialized_network(network, config)))
+    with Session(plan(), "wanted a test") as session:
+        session.read(model.SerializeToString())
+        schedule = read_schedule(session.build(b"").engine)
     logged = {
         what: int(text.split(":")[1].split()[0])
         for message in session.log.messages

@@ -121,7 +121,7 @@ def test_an_unknown_target_names_the_nearest():
 def test_an_unknown_precision_names_the_nearest(refusal):
     error = refusal(MODEL + '[[device]]\nprofile = "local-cpu"\nprecision = [\n"fp32",\n"in8"]\n')
     assert error.wanted == "edge.toml, line 7: device[0].precision[1] has an unknown value"
-    assert (error.allowed, error.next_step) == ("fp32, bf16, fp16, int8", "did you mean 'int8'?")
+    assert (error.allowed, error.next_step) == ("fp32, bf16, fp16, fp8, int8, int4", "did you mean 'int8'?")
     error = refusal(MODEL + '[[device]]\nprofile = "local-cpu"\nprecision = "in8"\n')
     assert error.wanted == "edge.toml, line 5: device[0].precision has an unknown value", "no position in a string"
 

@@ -55,7 +55,7 @@ def test_no_overrides_change_nothing():
         ("cpu.cores", 0, "at least 1"),
         ("memory.flash.base", -1, "at least 0"),
         ("cpu.features", "neon", "a list"),
-        ("formats", ["int4"], "fp32, bf16, fp16, int8"),
+        ("formats", ["int2"], "fp32, bf16, fp16, fp8, int8, int4"),
         ("parameters.array", "8", "an integer"),
         ("memory.flash.base", 1.5, "an integer"),
     ],

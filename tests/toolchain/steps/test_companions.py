@@ -8,7 +8,7 @@ from targets.onnxruntime.target import OnnxRuntimeTarget
 from toolchain.pipeline import finished, refuse
 from toolchain.progress import Progress
 from toolchain.project import project_from_dict
-from toolchain.steps.companions import companions, left_out
+from toolchain.steps.companions import LeftOut, companions
 from toolchain.steps.plan import make_plans
 
 DATA = {"data": {"source": "npz:samples.npz"}}
@@ -84,7 +84,8 @@ def test_a_companion_that_is_not_supported_is_left_out_with_a_note(source, tiny,
     monkeypatch.setattr("toolchain.steps.plan.Plan.support", lambda self, model: self)
     monkeypatch.setattr("toolchain.pipeline.refuse_unsupported", no_fp16)
     with Progress() as progress:
-        kept = refuse(plans, opened.files({"onnx"}), opened, progress)
+        left_out = LeftOut(progress.note)
+        kept = refuse(plans, opened.files({"onnx"}), opened, left_out)
     assert [plan.name for plan in kept] == ["local-cpu"]
     assert "local-cpu-fp16, for comparison, is left out: no fp16 here (fp16)" in capsys.readouterr().err
 
@@ -93,6 +94,18 @@ def test_a_companion_that_cannot_be_made_is_left_out_and_what_was_asked_for_is_n
     opened = source({"model": {"source": "tiny.onnx"}, "device": [{"profile": "local-cpu"}]})
     plans = make_plans(opened.project, opened)
     plans += companions(plans, opened.project, opened)
-    error = EdgewrightError("it broke")
-    assert list(finished(plans, [tmp_path, error], Progress(quiet=True))) == [(plans[0], tmp_path)]
-    assert left_out(plans[1], error) == "local-cpu-fp16, for comparison, is left out: it broke"
+    said = []
+    left_out = LeftOut(said.append)
+    left_out.impossible(plans, opened)
+    assert list(finished(plans, [tmp_path, EdgewrightError("it broke")], left_out)) == [(plans[0], tmp_path)]
+    assert said == ["local-cpu-fp16, for comparison, is left out: it broke"]
+    assert [(row.precision, row.why.partition(":")[0]) for row in left_out.rows] == [
+        ("int8", "there are no samples to calibrate with"),
+        ("fp16", "it broke"),
+    ]
+
+
+def test_the_summary_says_what_is_missing_beside(tiny):
+    project = project_from_dict({"model": {"source": "tiny.onnx"}, "device": [{"profile": "local-cpu"}]})
+    (row,) = toolchain.build(project, out="out", profile=False).as_dict()["not_built"]
+    assert (row["device"], row["target"], row["precision"]) == ("local-cpu", "onnxruntime", "int8")
