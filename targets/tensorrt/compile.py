@@ -9,6 +9,7 @@ from typing import Any
 
 from profiles.device import Device
 from profiles.errors import UnsupportedError
+from profiles.runner import Array
 from targets.base import Compiled, ExportedModel, TensorSpec
 from targets.files import write_json
 from targets.onnx_tools import all_graphs, load_onnx, real_inputs, save_onnx, tensor_specs
@@ -42,7 +43,7 @@ def compile_bundle(model: ExportedModel, device: Device, out: Path) -> Compiled:
     plan = plan_for_model(model, device)
     graph = load_onnx(model.onnx)
     check_io(graph)
-    files = [PLAN, *_write_graphs(graph, plan, out)]
+    files = [PLAN, *_write_graphs(model, graph, plan, out)]
     write_json(out / PLAN, plan.as_dict())
     if plan.ahead_of_time:
         files += _compile(graph, plan, out)
@@ -58,7 +59,7 @@ def plan_for_model(model: ExportedModel, device: Device) -> BuildPlan:
         ConfigError, UnsupportedError: as :func:`plan_for`.
     """
     plan = plan_for(device, model.precision)
-    own = model.inputs[0].shape[0] if model.inputs and model.inputs[0].shape else 1
+    own = max(1, model.inputs[0].shape[0]) if model.inputs and model.inputs[0].shape else 1
     asked = () if plan.batches == (1,) else plan.batches
     return dataclasses.replace(plan, batches=tuple(dict.fromkeys((own, *asked))))
 
@@ -79,14 +80,23 @@ def check_io(graph: Any) -> None:
             )
 
 
-def _write_graphs(graph: Any, plan: BuildPlan, out: Path) -> list[str]:
+def _write_graphs(model: ExportedModel, graph: Any, plan: BuildPlan, out: Path) -> list[str]:
     names = [onnx_name(plan, batch) for batch in plan.batches]
     save_onnx(graph, out / ONNX)
     for name, batch in zip(names[1:], plan.batches[1:], strict=True):
         from targets.tensorrt.batch import with_batch
 
-        save_onnx(with_batch(graph, batch), out / name)
+        save_onnx(with_batch(graph, batch, _samples(model, graph, batch)), out / name)
     return names
+
+
+def _samples(model: ExportedModel, graph: Any, most: int) -> list[dict[str, Array]]:
+    """Golden inputs of the graph's own types; they prove that another batch size computes the same."""
+    dtypes = {spec.name: spec.dtype for spec in tensor_specs(real_inputs(graph.graph))}
+    if {name: str(stack.dtype) for name, stack in model.golden_inputs.items()} != dtypes:
+        return []
+    count = min(len(stack) for stack in model.golden_inputs.values())
+    return [model.golden_sample(index) for index in range(min(count, most))]
 
 
 def _compile(graph: Any, plan: BuildPlan, out: Path) -> list[str]:

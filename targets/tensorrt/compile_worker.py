@@ -1,6 +1,8 @@
 """Runs TensorRT-RTX's compiler in a process of its own: ``python -m targets.tensorrt.compile_worker REQUEST``.
 
-A model from elsewhere may crash a compiler; then this process ends, and the build gets an error.
+A model from elsewhere may crash a compiler; then this process ends, and the build gets an error. And equal models give
+equal engines in a new process only: after a build that failed, the next one in the same process may hold more kernels
+(seen with TensorRT-RTX 1.7).
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ def ask_apart(path: Path, plan: BuildPlan) -> Answer:
 
 
 def _ask(request: Mapping[str, Any], plan: BuildPlan) -> Event:
-    explain = functools.partial(execute.crash, f"{library(plan.library).title}, asked for '{request['action']}',")
+    doing = {"compile": "compiling", "ask": "reading"}[request["action"]]
+    explain = functools.partial(execute.crash, f"{library(plan.library).title}, while {doing} the model,")
     return execute.converse(execute.python_argv(__name__, json.dumps(request)), explain=explain)
 
 

@@ -23,7 +23,7 @@ MOST_TEXT = 1 << 23
 _DEEPEST = 16
 _MAGIC = b"NLYM"
 _START = b"header {"
-_TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*+)\\?(?:"|\Z)|([{}=])|([^\s{}="]++)', re.DOTALL)
+_TOKEN = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)\\?(?:"|\Z)|([{}=])|([^\s{}="]+)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 #: One entry of a group: its key, or an empty string for a bare word, and its value: a word, or a group's entries.

@@ -40,8 +40,8 @@ def report(name: str, model: ExportedModel, device: Device, precision: str) -> S
     weights = weights_bytes(graph)
     said, problems = weights_fit(device, weights)
     try:
-        plan = plan_for_model(dataclasses.replace(model, precision=precision), device)
         _check_graph(graph)
+        plan = plan_for_model(dataclasses.replace(model, precision=precision), device)
         asked = ask(model.onnx, plan)
         inner = verdicts(model, graph, precision, plan.library)
     except (UnsupportedError, MissingToolError) as error:

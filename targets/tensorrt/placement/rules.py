@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from targets.tensorrt.placement.decided import Decided
+from targets.tensorrt.placement.decided import Decided, moves
 from targets.tensorrt.placement.graph import CONVOLUTIONS, Net, Node
 
 
@@ -85,6 +85,24 @@ def computed_weights(known: Decided, node: Node) -> Inputs | None:
 def grouped_transposed_convolution(known: Decided, node: Node) -> Inputs | None:
     """A transposed convolution with groups stays in float: TensorRT refuses it in int8 (NVIDIA/TensorRT#1934)."""
     return Inputs() if node.attribute("group", 1) > 1 else None
+
+
+@_rule(*_ANY, int8=False)
+def behind_two_directions(known: Decided, node: Node) -> Inputs | None:
+    """What reads a recurrent layer of two directions stays in float: TensorRT-RTX 1.7 needs exponential time and memory
+    to compile a quantization there."""
+    return Inputs() if any(_two_directions(known.net, tensor) for tensor in node.inputs) else None
+
+
+def _two_directions(net: Net, tensor: str) -> bool:
+    """Whether a tensor holds the values of such a layer, moved and joined."""
+    maker = net.maker(tensor)
+    if maker is None:
+        return False
+    if maker.op in ("LSTM", "GRU", "RNN"):
+        return bool(maker.attribute("direction", b"forward") == b"bidirectional")
+    through = maker.inputs if maker.op == "Concat" else maker.inputs[:1] if moves(maker) else ()
+    return any(_two_directions(net, source) for source in through)
 
 
 @_rule("Conv")

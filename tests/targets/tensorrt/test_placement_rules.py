@@ -267,6 +267,27 @@ def test_other_number_formats_are_left_alone():
     assert "float32" in plan(model).decisions[0].reason
 
 
+@pytest.mark.parametrize(("direction", "count"), [("forward", 1), ("bidirectional", 2)])
+@pytest.mark.parametrize("joined", [False, True])
+def test_nothing_is_quantized_behind_a_recurrent_layer_of_two_directions(direction, count, joined):
+    nodes = [
+        node("LSTM", ["x", "w", "r"], ["h"], name="lstm", hidden_size=4, direction=direction),
+        node("Transpose", ["h"], ["t"], name="turn", perm=[0, 2, 1, 3]),
+        node("Reshape", ["t", "flat"], ["f"], name="view"),
+        node("Concat", ["f", "f"], ["j"], name="join", axis=1)
+        if joined
+        else node("Identity", ["f"], ["j"], name="same"),
+        node("Gemm", ["j", "v"], ["y"], name="linear", transB=1),
+    ]
+    wide = 4 * count * (1 + joined)
+    constants = [weights("w", count, 16, 3), weights("r", count, 16, 4), weights("v", 2, wide)]
+    model = make(nodes, [*constants, const("flat", [5, -1], np.int64)], {"x": (5, 1, 3)}, {"y": (5, 2)})
+    wanted = {"linear", "join"} if joined else {"linear"}
+    assert {name for name, _ in activations(model)} == (wanted if count == 1 else set())
+    if count == 2:
+        assert "two directions" in plan(model).decisions[-1].reason
+
+
 def test_an_operator_of_another_domain_is_not_taken_for_onnxs():
     model = make([conv("x", "y", "conv")], [weights("w_conv", 8, 8, 1, 1)], IMAGE, {"y": (1, 8, 8, 8)})
     model.graph.node[0].domain = "somebody.else"
