@@ -71,6 +71,7 @@ def converse(
     feed: Callable[[IO[bytes]], None] | None = None,
     explain: Callable[[int, str], EdgewrightError | None] = lambda status, stderr: None,
     leash: Leash | None = None,
+    late: EdgewrightError | None = None,
 ) -> Event:
     """Run a worker that speaks JSON lines on standard output, and return its ``result`` event.
 
@@ -87,6 +88,7 @@ def converse(
         explain: turns the exit status and the last lines of standard error of a worker that ended
             without a result into a better error than "it died", or returns None.
         leash: ends the worker when it is cut.
+        late: raised when the worker did not finish in time; by default a sentence with its name.
 
     Raises:
         EdgewrightError: what the worker reported, as the class it named.
@@ -107,7 +109,7 @@ def converse(
             status = _end(process)
     tail.join()
     if final is None:
-        reason = None if expired.is_set() else explain(status, tail.text())
+        reason = late if expired.is_set() else explain(status, tail.text())
         raise reason or _crash(argv, status, tail.text(), timeout if expired.is_set() else None)
     if final["event"] == "error":
         raise _reported(final, tail.text())

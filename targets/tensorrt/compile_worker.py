@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from profiles.errors import UnsupportedError
 from targets import execute
 from targets.execute import Event
 from targets.files import write_bytes
@@ -26,6 +27,9 @@ from targets.tensorrt.origin import Origins
 from targets.tensorrt.plan import BuildPlan
 from targets.worker import Say
 from targets.worker import main as worker_main
+
+#: Seconds. Some graphs never finish and fill the memory meanwhile.
+LIMIT = 300.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +65,15 @@ def ask_apart(path: Path, plan: BuildPlan) -> Answer:
 
 def _ask(request: Mapping[str, Any], plan: BuildPlan) -> Event:
     doing = {"compile": "compiling", "ask": "reading"}[request["action"]]
-    explain = functools.partial(execute.crash, f"{library(plan.library).title}, while {doing} the model,")
-    return execute.converse(execute.python_argv(__name__, json.dumps(request)), explain=explain)
+    title = library(plan.library).title
+    explain = functools.partial(execute.crash, f"{title}, while {doing} the model,")
+    late = UnsupportedError(
+        f"{title} was {doing} the model",
+        seen=f"it had not finished after {LIMIT:g} s, and was stopped",
+        next_step="try another precision or number of layers in it; large networks take less than ten seconds",
+    )
+    argv = execute.python_argv(__name__, json.dumps(request))
+    return execute.converse(argv, explain=explain, timeout=LIMIT, late=late)
 
 
 def do_compile(request: Mapping[str, Any], say: Say) -> dict[str, Any]:

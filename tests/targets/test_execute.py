@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from profiles.errors import DataError, MissingToolError, ToolCrashError
+from profiles.errors import DataError, MissingToolError, ToolCrashError, UnsupportedError
 from targets.execute import converse, python_argv, run_program
 
 
@@ -96,6 +96,11 @@ def test_the_time_limit():
     with pytest.raises(ToolCrashError, match="did not finish and was stopped") as caught:
         converse(python("import time; time.sleep(60)"), timeout=0.3)
     assert caught.value.allowed == "0.3 s"
+
+
+def test_the_time_limit_in_the_caller_s_words():
+    with pytest.raises(UnsupportedError, match="it never ends"):
+        converse(python("import time; time.sleep(60)"), timeout=0.3, late=UnsupportedError("it never ends"))
 
 
 def test_the_time_limit_holds_although_a_grandchild_keeps_the_pipes_open():

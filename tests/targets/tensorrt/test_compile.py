@@ -200,3 +200,10 @@ def test_a_quantized_file_is_compiled_as_it_is(tmp_path):
     (schedule,) = load_schedules(tmp_path / "out").schedules.values()
     assert schedule.conversions == schedule.kernels
     assert np.isclose(schedule.bytes_moved, 2 * 8 * 4), "a Q/DQ pair alone reads and writes floats"
+
+
+def test_a_compiler_that_does_not_finish_is_stopped(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(compile_worker, "LIMIT", 0.05)
+    with pytest.raises(UnsupportedError) as caught:
+        compile_bundle(model, device(), tmp_path)
+    assert "TensorRT-RTX was compiling" in caught.value.wanted and "0.05 s" in caught.value.seen
