@@ -24,7 +24,7 @@ _UNFUSED = ("generated",)
 
 def gpu(request: worker.Request, say: worker.Say) -> dict[str, Any]:
     """The GPU that CUDA shows first."""
-    from targets.tensorrt.gpu import find_gpu
+    from targets.tensorrt.gpu.gpu import find_gpu
 
     return {"gpu": find_gpu().as_dict()}
 
@@ -79,7 +79,7 @@ def plans(request: worker.Request, say: worker.Say) -> dict[str, Any]:
 
 def _schedule(folder: Path) -> dict[str, int]:
     """What the compiler planned, in numbers."""
-    from targets.tensorrt.schedule_file import load_schedules
+    from targets.tensorrt.compiler.schedule_file import load_schedules
 
     planned = load_schedules(folder)
     found = {"engine": sum(path.stat().st_size for path in folder.glob("*.engine"))}
@@ -204,8 +204,8 @@ def _loop(call: Any, seconds: float) -> int:
 
 def unlisted(request: worker.Request, say: worker.Say) -> dict[str, Any]:
     """TensorRT-RTX on a GPU that it does not list: by its number, and as whatever GPU there is."""
-    from targets.tensorrt.builder import Session, build_engine
-    from targets.tensorrt.library import load_library
+    from targets.tensorrt.compiler.builder import Session, build_engine
+    from targets.tensorrt.compiler.library import load_library
     from targets.tensorrt.plan import ONNX, BuildPlan
 
     module = load_library("tensorrt_rtx")

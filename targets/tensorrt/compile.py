@@ -13,12 +13,12 @@ from profiles.runner import Array
 from targets.base import Compiled, ExportedModel, TensorSpec
 from targets.files import write_json
 from targets.onnx_tools import all_graphs, load_onnx, real_inputs, save_onnx, tensor_specs
+from targets.tensorrt.compiler.library import library
+from targets.tensorrt.compiler.schedule import Schedule, read_schedule
+from targets.tensorrt.compiler.schedule_file import save_schedules
 from targets.tensorrt.device import plan_for
-from targets.tensorrt.engine_shipped import onnx_name
-from targets.tensorrt.library import library
 from targets.tensorrt.plan import ONNX, PLAN, SCHEDULE, BuildPlan
-from targets.tensorrt.schedule import Schedule, read_schedule
-from targets.tensorrt.schedule_file import save_schedules
+from targets.tensorrt.store.engine_shipped import onnx_name
 
 #: What an engine reads and writes (``tensorrt.DataType``); float64 would be read as float32 without a word.
 IO_DTYPES = ("float32", "float16", "bfloat16", "int64", "int32", "int8", "uint8", "bool")
@@ -84,7 +84,7 @@ def _write_graphs(model: ExportedModel, graph: Any, plan: BuildPlan, out: Path) 
     names = [onnx_name(plan, batch) for batch in plan.batches]
     save_onnx(graph, out / ONNX)
     for name, batch in zip(names[1:], plan.batches[1:], strict=True):
-        from targets.tensorrt.batch import with_batch
+        from targets.tensorrt.formats.batch import with_batch
 
         save_onnx(with_batch(graph, batch, _samples(model, graph, batch)), out / name)
     return names
@@ -101,7 +101,7 @@ def _samples(model: ExportedModel, graph: Any, most: int) -> list[dict[str, Arra
 
 def _compile(graph: Any, plan: BuildPlan, out: Path) -> list[str]:
     """Engines and their schedules; returns the files."""
-    from targets.tensorrt.compile_worker import compile_apart
+    from targets.tensorrt.compiler.compile_worker import compile_apart
 
     made = compile_apart(out, plan)
     by = f"{library(plan.library).title} {made.version}"

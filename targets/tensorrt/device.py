@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from profiles.device import Device
 from profiles.errors import ConfigError, UnsupportedError
-from targets.tensorrt.library import LIBRARIES
+from targets.tensorrt.compiler.library import LIBRARIES
 from targets.tensorrt.parameters import Parameters
 from targets.tensorrt.plan import BuildPlan
 

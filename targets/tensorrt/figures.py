@@ -6,8 +6,8 @@ from pathlib import Path
 
 from profiles.measurement import METRIC_UNITS, Kind, Metric, unavailable
 from profiles.runner import BatchPoint, Counters, LayerCounters
-from targets.tensorrt.schedule import Kernel, Schedule
-from targets.tensorrt.schedule_file import load_schedules
+from targets.tensorrt.compiler.schedule import Kernel, Schedule
+from targets.tensorrt.compiler.schedule_file import load_schedules
 
 _NAMES = ("kernels", "dram_bytes", "context_memory")
 _ON_DEVICE = "the device compiles the engine, and only then it is known"

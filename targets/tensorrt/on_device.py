@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from profiles.errors import EdgewrightError, MissingToolError
-from targets.tensorrt.engine_files import default_root
-from targets.tensorrt.engine_key import Site, site_of
-from targets.tensorrt.engine_store import engine_for, list_engines, prune_engines
-from targets.tensorrt.gpu import check_driver, find_gpu
-from targets.tensorrt.library import library_version
+from targets.tensorrt.compiler.library import library_version
+from targets.tensorrt.gpu.gpu import check_driver, find_gpu
 from targets.tensorrt.plan import LIBRARIES, load_plan
+from targets.tensorrt.store.engine_files import default_root
+from targets.tensorrt.store.engine_key import Site, site_of
+from targets.tensorrt.store.engine_store import engine_for, list_engines, prune_engines
 
 
 def build(folder: Path, rebuild: bool, tell: Callable[[str], None]) -> list[dict[str, Any]]:

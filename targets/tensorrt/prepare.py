@@ -7,7 +7,7 @@ from typing import Any
 
 from targets.onnx_prepare import prepare
 from targets.onnx_tools import load_onnx, save_onnx
-from targets.tensorrt.number_formats import FP16_SCALES, at_least_opset
+from targets.tensorrt.formats.number_formats import FP16_SCALES, at_least_opset
 from targets.tensorrt.placement.graph import Net, Node, node_name
 
 

@@ -8,9 +8,9 @@ import importlib.util
 from profiles.device import Device
 from profiles.errors import EdgewrightError
 from targets import execute
-from targets.tensorrt.cuda import can_load
 from targets.tensorrt.device import plan_for
-from targets.tensorrt.gpu import Gpu, check_driver
+from targets.tensorrt.gpu.cuda import can_load
+from targets.tensorrt.gpu.gpu import Gpu, check_driver
 from targets.tensorrt.plan import BuildPlan
 
 _SECONDS = 60.0
@@ -38,7 +38,7 @@ def why_absent(device: Device) -> str:
 def _ask() -> Gpu | str:
     """What a child process finds, or why nothing: a driver that crashes does not take us along."""
     try:
-        event = execute.converse(execute.python_argv("targets.tensorrt.gpu"), timeout=_SECONDS)
+        event = execute.converse(execute.python_argv("targets.tensorrt.gpu.gpu"), timeout=_SECONDS)
     except EdgewrightError as error:
         return _in_words(error)
     return Gpu(**event["gpu"])

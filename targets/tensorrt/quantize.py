@@ -16,9 +16,9 @@ from targets.histogram import Range
 from targets.onnx_errors import node_errors
 from targets.onnx_tools import save_onnx
 from targets.onnx_watch import watch
-from targets.tensorrt.cast import to_half
 from targets.tensorrt.device import AHEAD_OF_TIME
-from targets.tensorrt.number_formats import FP16_MAX
+from targets.tensorrt.formats.cast import to_half
+from targets.tensorrt.formats.number_formats import FP16_MAX
 from targets.tensorrt.placement.candidates import candidates, weights_style
 from targets.tensorrt.placement.graph import WEIGHTED
 from targets.tensorrt.placement.insert import insert

@@ -14,13 +14,13 @@ from profiles.measurement import Metric, unavailable
 from profiles.runner import Array, Arrays, BatchPoint, Counters
 from profiles.sampling import sample
 from targets.base import Compiled
-from targets.tensorrt import gpu_figures, inspector, layers, timing
-from targets.tensorrt.cuda import PrimaryContext, load_driver
-from targets.tensorrt.engine_store import engine_for, installed_tools
-from targets.tensorrt.gpu import Gpu, check_driver, find_gpu
-from targets.tensorrt.library import load_library
+from targets.tensorrt.compiler.library import load_library
+from targets.tensorrt.gpu import gpu_figures, inspector, layers, timing
+from targets.tensorrt.gpu.cuda import PrimaryContext, load_driver
+from targets.tensorrt.gpu.gpu import Gpu, check_driver, find_gpu
+from targets.tensorrt.gpu.session import Session
 from targets.tensorrt.plan import BuildPlan, load_plan
-from targets.tensorrt.session import Session
+from targets.tensorrt.store.engine_store import engine_for, installed_tools
 
 
 class TensorRtRunner:

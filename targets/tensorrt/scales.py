@@ -12,7 +12,7 @@ import numpy as np
 
 from profiles.runner import Array
 from targets.histogram import Range
-from targets.tensorrt.number_formats import FP16_MAX, FP16_NORMAL, fp16_scale
+from targets.tensorrt.formats.number_formats import FP16_MAX, FP16_NORMAL, fp16_scale
 
 #: The largest int8 value. Weights do not use -128, so that a weight and its negative are stored alike.
 LARGEST = 127

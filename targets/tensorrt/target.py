@@ -37,7 +37,7 @@ class TensorRtTarget(Backend):
 
     def support(self, model: ExportedModel, device: Device, precision: str) -> SupportReport:
         """From the graph, the rules of placement and, ahead of time, the compiler's own answer."""
-        from targets.tensorrt.support import report
+        from targets.tensorrt.advice.support import report
 
         return report(self.name, model, device, precision)
 
@@ -46,18 +46,18 @@ class TensorRtTarget(Backend):
     ) -> ExportedModel:
         """Explicit Q/DQ for int8, fp8 and int4; fp16 by casting."""
         if scheme.precision == "int8":
-            from targets.tensorrt.searching import to_int8
+            from targets.tensorrt.search.searching import to_int8
 
             return to_int8(model, calibration, device, scheme, out)
         if scheme.precision == "fp8":
-            from targets.tensorrt.fp8 import to_fp8
+            from targets.tensorrt.formats.fp8 import to_fp8
 
             return to_fp8(model, calibration, device, scheme, out)
         if scheme.precision == "int4":
-            from targets.tensorrt.int4 import to_int4
+            from targets.tensorrt.formats.int4 import to_int4
 
             return to_int4(model, device, scheme, out)
-        from targets.tensorrt.cast import to_fp16
+        from targets.tensorrt.formats.cast import to_fp16
 
         return to_fp16(model, out) if scheme.precision == "fp16" else dataclasses.replace(model)
 

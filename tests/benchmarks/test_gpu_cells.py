@@ -90,7 +90,7 @@ def test_an_attempt_that_is_refused_is_told_in_the_library_s_words():
 
 
 def test_a_gpu_that_is_not_there_is_an_error_and_no_crash():
-    from targets.tensorrt.cuda import can_load
+    from targets.tensorrt.gpu.cuda import can_load
 
     if not can_load():
         pytest.skip("this machine has NVIDIA's driver")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from profiles.device import PRECISIONS
 from profiles.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def add_model_options(parser: argparse.ArgumentParser, *, many: bool) -> None:
         help="a device profile, or an entry of the project" + (" (may be repeated)" if many else ""),
     )
     parser.add_argument("--target", metavar="NAME", help="the engine (default: the best of the device)")
-    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16", "int8"), help="number format")
+    parser.add_argument("--precision", choices=PRECISIONS, help="number format")
     parser.add_argument(
         "--data", metavar="SOURCE", help="digits, parquet:DIR, folder:DIR, npz:FILE, or random (smoke tests only)"
     )

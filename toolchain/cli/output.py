@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from profiles.measurement import Kind, Metric
@@ -74,6 +74,7 @@ def show_percent(metric: Mapping[str, Any] | None, digits: int = 2) -> str:
     return f"{100 * metric['value']:.{digits}f} %{MARKS[Kind(metric['kind'])]}"
 
 
-def legend(kinds: set[Kind]) -> str:
+def legend(kinds: Iterable[Kind]) -> str:
     """One line that explains the marks that occur."""
-    return "; ".join(text for kind, text in LEGEND.items() if kind in kinds)
+    there = set(kinds)
+    return "; ".join(text for kind, text in LEGEND.items() if kind in there)

@@ -16,6 +16,10 @@ COLUMNS = ["bundle", "ran as", "p50", "p90", "p99", "memory", "size", "accuracy"
 #: How many times faster than the baseline, where there is one; it stands behind the median.
 VERSUS, _AFTER = "vs PyTorch", COLUMNS.index("p50") + 1
 _NUMBERS = ["p50", "p90", "p99", "memory", "size", "accuracy", "drop", "energy"]
+#: What stands in these columns.
+SHOWN = (
+    "latency_p50", "latency_p90", "latency_p99", "peak_memory", "model_size", "accuracy", "accuracy_drop", "energy",
+)  # fmt: skip
 
 
 #: Of firmware: what a processor with an operating system has no figures for.
@@ -40,8 +44,9 @@ def print_entries(entries: Sequence[Entry]) -> None:
     _print_first(entries)
     for title, columns, signs in SECOND:
         _print_second(title, columns, [entry for entry in entries if any(sign in entry.metrics for sign in signs)])
-    kinds = {metric.kind for entry in entries for metric in entry.metrics.values()}
-    notes = [legend(kinds)] if legend(kinds) else []
+    shown = {*SHOWN, *(name for _, columns, _ in SECOND for name in columns.values())}
+    explained = legend(metric.kind for entry in entries for name, metric in entry.metrics.items() if name in shown)
+    notes = [explained] if explained else []
     if any(entry.stable is False for entry in entries):
         notes.append("! unstable run: see the notes in profile.json")
     if notes:
@@ -92,7 +97,7 @@ def _print_second(title: str, columns: Mapping[str, str], entries: Sequence[Entr
         if columns is FIRMWARE or any((m := entry.metrics.get(name)) and m.available for entry in entries)
     ]
     rows = [[entry.name, *(show(entry.metrics.get(columns[heading])) for heading in told)] for entry in entries]
-    if rows:
+    if rows and told:
         print_table([title, *told], rows, right=told)
 
 
@@ -107,7 +112,6 @@ def verdict(entry: Entry) -> str:
     """The budget in words."""
     if not entry.budget:
         return "none set"
-    if entry.missed:
-        return f"missed: {', '.join(entry.missed)}"
     unknown = [str(row["metric"]) for row in entry.budget if row["met"] is None]
-    return f"unknown: {', '.join(unknown)}" if unknown else "met"
+    told = {"missed": entry.missed, "unknown": unknown}
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in told.items() if names) or "met"

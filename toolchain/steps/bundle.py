@@ -88,7 +88,7 @@ def build_bundle(job: BundleJob, out: Path) -> None:
     artifact = _describe(job, target.compile(model, job.device, out), target, model, out)
     _write_golden(job, write_manifest(artifact), emulate=bool(target.absent(job.device)))
     if model.precision in QUANTIZED and job.model.precision not in QUANTIZED:
-        _write_layers(target, model, job.model.golden_inputs, out)
+        _write_layers(target, model, job, out)
     shutil.rmtree(work)
     golden = {"tolerance": _tolerance(out, job.scheme.precision), "reference": job.model.reference}
     write_manifest(dataclasses.replace(artifact, golden=golden))
@@ -181,10 +181,12 @@ def _float_verdict(reference: Array, seen: Array, error: float, precision: str) 
     return error <= limit, f"largest error {error:.4g}", f"at most {limit:.4g}", advice
 
 
-def _write_layers(target: Target, model: ExportedModel, golden: Arrays, out: Path) -> None:
-    samples = unstack(golden)[:LAYER_SAMPLES]
+def _write_layers(target: Target, model: ExportedModel, job: BundleJob, out: Path) -> None:
+    """The error of every tensor; like all that is computed, simulated where the engine cannot run."""
+    samples = unstack(job.model.golden_inputs)[:LAYER_SAMPLES]
     rows = target.layer_errors(model, samples)
     how = f"float against quantized graph on {len(samples)} golden samples"
+    kind = Kind.SIMULATED if target.absent(job.device) else Kind.MEASURED
     write_json(
         out / LAYERS,
         [
@@ -194,9 +196,9 @@ def _write_layers(target: Target, model: ExportedModel, golden: Arrays, out: Pat
                 "sqnr": (
                     unavailable("sqnr", "the tensors are equal, or all zero")
                     if row.sqnr is None
-                    else Metric(row.sqnr, "dB", Kind.MEASURED, how)
+                    else Metric(row.sqnr, "dB", kind, how)
                 ).as_dict(),
-                "max_error": Metric(row.max_error, "1", Kind.MEASURED, how).as_dict(),
+                "max_error": Metric(row.max_error, "1", kind, how).as_dict(),
             }
             for row in rows
         ],

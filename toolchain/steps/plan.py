@@ -21,13 +21,11 @@ from toolchain.progress import Progress
 from toolchain.project.device_section import DeviceEntry
 from toolchain.project.models import Project
 from toolchain.steps.bundle import BundleJob
+from toolchain.steps.figures import EMULATOR
 from toolchain.steps.source import ModelSource
 
 #: What executes a bundle here when its device is not a machine like this one.
 SIMULATORS = {"qemu": "QEMU", "serial": "QEMU", "rtl": "RTL simulation"}
-
-#: What computes a bundle's outputs where its engine cannot run.
-EMULATOR = "the target's emulator, not the engine"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,5 +217,6 @@ def refuse_unsupported(report: SupportReport) -> None:
     raise UnsupportedError(
         f"'{report.device}' with {report.target} in {report.precision}: the model is not supported",
         seen="; ".join(reasons[:3]) + more,
-        next_step=f"run: edgewright support MODEL --device {report.device}",
+        next_step="run: edgewright support MODEL "
+        f"--device {report.device} --target {report.target} --precision {report.precision}",
     )

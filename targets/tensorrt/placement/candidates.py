@@ -1,7 +1,7 @@
 """Placements worth timing: the default first, then one change each.
 
 TensorRT decides by itself what it fuses, and which placement is fastest is known only on the GPU;
-``targets/tensorrt/search.py`` times them. The default differs by library. TensorRT fuses int8 convolutions with what
+``targets/tensorrt/search/search.py`` times them. The default differs by library. TensorRT fuses int8 convolutions with
 follows, up to the next quantization. TensorRT-RTX 1.7 does not: its schedules (SM 8.0 to 12.0) show that an int8
 convolution writes floats and that a second kernel quantizes them, that depthwise convolutions are padded to groups of
 channels, and that transposed convolutions are turned back to float.

@@ -13,7 +13,7 @@ import numpy as np
 
 from profiles.runner import Array
 from targets.onnx_tools import constant_values, onnx_package, weights
-from targets.tensorrt.insert_qdq import drop_unread
+from targets.tensorrt.formats.insert_qdq import drop_unread
 from targets.tensorrt.placement.graph import node_name
 from targets.tensorrt.placement.placement import Placement, QuantizedInput, Weights
 from targets.tensorrt.placement.stored import Stored, store

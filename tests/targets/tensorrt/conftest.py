@@ -18,10 +18,10 @@ from targets.artifact import GOLDEN, Artifact, write_json, write_manifest
 from targets.base import Compiled
 from targets.golden import Golden, save_golden, tolerances
 from targets.measure import ask_worker
-from targets.tensorrt.cuda import PrimaryContext, load_driver
-from targets.tensorrt.cuda_types import LIBRARY
-from targets.tensorrt.engine_shipped import onnx_name
+from targets.tensorrt.gpu.cuda import PrimaryContext, load_driver
+from targets.tensorrt.gpu.cuda_types import LIBRARY
 from targets.tensorrt.plan import ONNX, PLAN, BuildPlan
+from targets.tensorrt.store.engine_shipped import onnx_name
 
 HERE = Path(__file__).parent
 FAKE = HERE / "fake"

@@ -7,9 +7,9 @@ import hashlib
 import threading
 from pathlib import Path
 
-from targets.tensorrt.engine_store import Tools, engine_for
-from targets.tensorrt.gpu import Gpu
+from targets.tensorrt.gpu.gpu import Gpu
 from targets.tensorrt.plan import BuildPlan
+from targets.tensorrt.store.engine_store import Tools, engine_for
 
 GPU = Gpu("Orin", "8.7", "540.4.0", "12.6", 8 << 30)
 PLAN = BuildPlan("tensorrt", "int8", ("8.7",), batches=(1, 8))

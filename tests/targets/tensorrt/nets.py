@@ -137,8 +137,8 @@ def schedule(model, precision, *capabilities):
         if os.environ.get("CI"):
             raise
         pytest.skip("tensorrt_rtx is not installed; run: pip install 'edgewright[tensorrt]'")
-    from targets.tensorrt.builder import build_engine
-    from targets.tensorrt.schedule import read_schedule
+    from targets.tensorrt.compiler.builder import build_engine
+    from targets.tensorrt.compiler.schedule import read_schedule
 
     plan = BuildPlan("tensorrt_rtx", precision, capabilities)
     return read_schedule(build_engine(model.SerializeToString(), plan, 1).engine)
@@ -146,7 +146,7 @@ def schedule(model, precision, *capabilities):
 
 def computed(planned, *names):
     """Number format by node, of the kernels that multiply and add for the nodes named."""
-    from targets.tensorrt.schedule import COMPUTE
+    from targets.tensorrt.compiler.schedule import COMPUTE
 
     kernels = [kernel for kernel in planned.kernels if kernel.kind in COMPUTE]
     return {node: kernel.precision for kernel in kernels for node in kernel.nodes if node in names}

@@ -14,12 +14,12 @@ from profiles.errors import ConfigError, MissingToolError, ModelError, ToolCrash
 from targets import execute
 from targets.base import TensorSpec
 from targets.execute import python_argv
-from targets.tensorrt import compile_worker
 from targets.tensorrt.compile import compile_bundle, operators
-from targets.tensorrt.library import LIBRARIES
+from targets.tensorrt.compiler import compile_worker
+from targets.tensorrt.compiler.library import LIBRARIES
+from targets.tensorrt.compiler.schedule import read_schedule
+from targets.tensorrt.compiler.schedule_file import load_schedules
 from targets.tensorrt.plan import load_plan
-from targets.tensorrt.schedule import read_schedule
-from targets.tensorrt.schedule_file import load_schedules
 
 pytest.importorskip("tensorrt_rtx")
 HERE = Path(__file__).parent
@@ -67,7 +67,7 @@ def test_graphs_are_whole_and_of_their_batch_size(tmp_path, model):
 
 
 def test_golden_inputs_prove_other_batch_sizes(tmp_path, model, monkeypatch):
-    from targets.tensorrt import batch as batches
+    from targets.tensorrt.formats import batch as batches
 
     given = []
     original = batches.with_batch
@@ -177,7 +177,7 @@ def test_a_compiler_that_dies_is_an_error_and_takes_nothing_along(tmp_path, mode
 
 
 def test_a_missing_compiler_is_an_error(tmp_path, model, monkeypatch):
-    argv = python_argv("targets.tensorrt.compile_worker")
+    argv = python_argv("targets.tensorrt.compiler.compile_worker")
     hidden = "import sys; sys.modules['tensorrt_rtx'] = None; import runpy; runpy.run_module({!r}, run_name='__main__')"
     monkeypatch.setattr(execute, "python_argv", lambda name, *more: [argv[0], "-c", hidden.format(name), *more])
     with pytest.raises(MissingToolError, match="not installed") as caught:
@@ -186,7 +186,7 @@ def test_a_missing_compiler_is_an_error(tmp_path, model, monkeypatch):
 
 
 def test_the_worker_is_the_module_that_is_started():
-    assert compile_worker.__name__ == "targets.tensorrt.compile_worker"
+    assert compile_worker.__name__ == "targets.tensorrt.compiler.compile_worker"
 
 
 def test_a_quantized_file_is_compiled_as_it_is(tmp_path):

@@ -15,7 +15,7 @@ def device(**parameters):
 
 def test_the_list_of_gpus_is_that_of_the_installed_library():
     module = pytest.importorskip("tensorrt_rtx")
-    from targets.tensorrt.build_config import listed_capabilities
+    from targets.tensorrt.compiler.build_config import listed_capabilities
 
     assert list(AHEAD_OF_TIME) == listed_capabilities(module)
 

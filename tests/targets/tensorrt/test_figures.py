@@ -6,10 +6,10 @@ import pytest
 
 from profiles.errors import VerificationError
 from profiles.measurement import Kind
+from targets.tensorrt.compiler.schedule import Kernel, Schedule, Tensor
+from targets.tensorrt.compiler.schedule_file import load_schedules, save_schedules
 from targets.tensorrt.figures import of_schedule
 from targets.tensorrt.plan import SCHEDULE
-from targets.tensorrt.schedule import Kernel, Schedule, Tensor
-from targets.tensorrt.schedule_file import load_schedules, save_schedules
 
 X = Tensor("x", "fp32", (1, 3, 4, 4), 192)
 Q = Tensor("q", "int8", (1, 3, 4, 4), 48)

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from targets.calibration import observe, ranges
-from targets.tensorrt.cast import rest_to_fp16
+from targets.tensorrt.formats.cast import rest_to_fp16
 from targets.tensorrt.placement.candidates import candidates, default_choice, weights_style
 from targets.tensorrt.placement.graph import Net, macs
 from targets.tensorrt.placement.insert import insert

@@ -9,7 +9,7 @@ from profiles.device import Cpu, Device
 from profiles.errors import MissingToolError
 from targets import execute
 from targets.tensorrt import presence
-from targets.tensorrt.gpu import Gpu
+from targets.tensorrt.gpu.gpu import Gpu
 
 A2000 = Device("rtx-a2000", "RTX A2000", ("tensorrt",), Cpu("x86_64"), parameters={"compute_capability": "8.6"})
 SEEN = Gpu("Some GPU", "8.6", "580.65.06", "13.0", 8 << 30)

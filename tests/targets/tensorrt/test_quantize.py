@@ -12,7 +12,7 @@ from profiles.errors import ConfigError, DataError, UnsupportedError
 from targets.base import Scheme
 from targets.calibration import CALIBRATORS, observe, ranges
 from targets.onnx_watch import watch
-from targets.tensorrt.number_formats import fp16_scale
+from targets.tensorrt.formats.number_formats import fp16_scale
 from targets.tensorrt.quantize import library_of, tensor_errors, to_int8, to_int8_variants
 
 nets = runpy.run_path(str(Path(__file__).with_name("nets.py")))

@@ -15,8 +15,8 @@ from profiles.errors import MissingToolError, ToolCrashError, VerificationError,
 from profiles.measurement import Kind
 from profiles.profiler import Profile
 from targets.golden import load_golden
+from targets.tensorrt.gpu.timing import of_batch
 from targets.tensorrt.target import TensorRtTarget
-from targets.tensorrt.timing import of_batch
 from targets.worker import save_stacks
 
 tiny = runpy.run_path(str(Path(__file__).parents[1] / "tiny_onnx.py"))

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from targets.tensorrt.number_formats import FP16_MAX, FP16_NORMAL, FP16_TINY
+from targets.tensorrt.formats.number_formats import FP16_MAX, FP16_NORMAL, FP16_TINY
 from targets.tensorrt.placement.placement import Weights
 from targets.tensorrt.placement.stored import store
 from targets.tensorrt.scales import (

@@ -30,7 +30,7 @@ def test_the_short_spelling_is_read_too(tmp_path, edit):
 
 
 def test_what_the_search_writes_is_what_is_read(tmp_path, edit):
-    from targets.tensorrt.search import search
+    from targets.tensorrt.search.search import search
 
     times = {"default": 1.0, "skip": 0.8, "last": 0.79}
     made = search(list(times), times.__getitem__, lambda name: 0.001, 0.01, repeats=1)

@@ -9,7 +9,10 @@ from typing import Any
 from profiles.measurement import Kind, Metric, comparable
 from toolchain.cli.output import legend, print_json, print_line, print_table, show
 
-_SHOWN = ("latency_p50", "latency_p90", "latency_p99", "cpu_time_p50", "peak_memory", "model_size", "energy", "sqnr")
+_SHOWN = (
+    "latency_p50", "latency_p90", "latency_p99", "latency_events_p50", "latency_graph_p50", "cpu_time_p50",
+    "peak_memory", "gpu_memory", "model_size", "kernels", "dram_bytes", "energy", "sqnr",
+)  # fmt: skip
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         for key in keys
     ]
     print_table(["metric", *short], rows, right=short)
-    kinds = {metric.kind for metrics in found.values() for metric in metrics.values()}
+    kinds = {metric.kind for metrics in found.values() for key, metric in metrics.items() if key in keys}
     print_line("; ".join(filter(None, ["ratio to the first bundle in brackets, where kinds agree", legend(kinds)])))
     return 0
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from profiles.errors import ConfigError
-from toolchain.cli.output import print_json, print_line, print_table, show
+from profiles.measurement import Kind
+from toolchain.cli.output import MARKS, legend, print_json, print_line, print_table, show
 from toolchain.cli.parser import count
 
 
@@ -24,9 +25,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(rows)
         return 0
-    table = [[row["name"], row["op"], show(row["sqnr"]), f"{row['max_error']['value']:.4g}"] for row in rows]
+    table = [[row["name"], row["op"], show(row["sqnr"]), _error(row)] for row in rows]
     print_table(["layer", "operator", "SQNR", "largest error"], table, right=["SQNR", "largest error"])
-    print_line(f"{rows[0]['max_error']['method']}; worst first")
+    explained = legend(Kind(row[name]["kind"]) for row in rows for name in ("sqnr", "max_error"))
+    print_line("; ".join(filter(None, [f"{rows[0]['max_error']['method']}; worst first", explained])))
     return 0
 
 
@@ -37,19 +39,26 @@ def layers(bundle: Path) -> list[dict[str, Any]]:
         ConfigError: the bundle is not a quantized one, or was quantized elsewhere.
     """
     from targets.artifact import load_artifact
+    from targets.base import QUANTIZED
     from toolchain.steps.figures import layer_rows
 
     artifact = load_artifact(bundle)
     rows = layer_rows(bundle)
     if not rows:
-        why = "made from a file that was quantized already" if artifact.precision == "int8" else "not quantized"
+        quantized = artifact.precision in QUANTIZED
+        why = "made from a file that was quantized already" if quantized else "not quantized"
         raise ConfigError(
             f"{bundle} has no float model to compare with",
             seen=f"a {artifact.precision} bundle, {why}",
-            allowed="int8 bundles built from a float model",
+            allowed=f"{' or '.join(QUANTIZED)} bundles built from a float model",
             next_step="build one with --precision int8 and --data",
         )
     return rows
+
+
+def _error(row: dict[str, Any]) -> str:
+    """The largest error, with its mark."""
+    return f"{row['max_error']['value']:.4g}{MARKS[Kind(row['max_error']['kind'])]}"
 
 
 def worst_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

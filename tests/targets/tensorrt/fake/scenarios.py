@@ -15,8 +15,8 @@ from profiles.profiler import Profile
 from profiles.sampling import Settings
 from targets.artifact import load_artifact
 from targets.golden import load_golden
-from targets.tensorrt import timing
-from targets.tensorrt.gpu import find_gpu
+from targets.tensorrt.gpu import timing
+from targets.tensorrt.gpu.gpu import find_gpu
 from targets.tensorrt.runner import open_runner
 
 QUICK = Settings(runs=3, min_runs=3, seconds=0.0, warmup_seconds=0.0, max_warmup_seconds=0.0)

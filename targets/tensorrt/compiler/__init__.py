@@ -1,0 +1,1 @@
+"""Compiling engines, reading what the compiler planned, and its messages in our words."""

@@ -1,0 +1,1 @@
+"""The CUDA driver, and an engine that is loaded, run and measured."""

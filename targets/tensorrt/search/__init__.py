@@ -1,0 +1,1 @@
+"""The search for the fastest placement of Q/DQ pairs."""

@@ -1,0 +1,1 @@
+"""Engines that a device keeps."""
