@@ -75,6 +75,6 @@ class TensorRtTarget(Backend):
 
     def layer_errors(self, quantized: ExportedModel, samples: Iterable[Arrays]) -> list[LayerError]:
         """Tensor by tensor: the float graph against the Q/DQ graph, both unfused."""
-        from targets.tensorrt.quantize import tensor_errors
+        from targets.tensorrt.formats.quantize import tensor_errors
 
         return tensor_errors(quantized, samples)

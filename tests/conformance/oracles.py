@@ -3,7 +3,7 @@
 - ONNX Runtime: the QDQ graph with all graph optimisations off, where Q/DQ pairs surround float kernels.
 - OpenVINO: the FakeQuantize graph with low-precision transformations off, so that it runs in float.
 - LiteRT: the reference kernels, which are the TFLite quantization specification in code.
-- TensorRT: the QDQ graph with ONNX Runtime's integer kernels, because the engine itself is emulated without them.
+- TensorRT: the QDQ graph in ONNX's own reference implementation, because the engine itself is emulated by ONNX Runtime.
 - Cortex-M: the same reference kernels on the file that was compiled; the firmware must agree bit for bit.
 
 The distance is given in steps of the output: its scale where it is quantized, else its largest
@@ -74,13 +74,11 @@ def _tflite_micro(quantized: ExportedModel, compiled: Compiled, folder: Path, sa
 
 
 def _tensorrt(quantized: ExportedModel, compiled: Compiled, folder: Path, samples: Samples) -> Answer:
-    import onnxruntime as ort
+    from onnx.reference import ReferenceEvaluator
 
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    reference = ReferenceEvaluator(load_onnx(folder / "model.onnx"))
     names = [spec.name for spec in quantized.outputs]
-    return [dict(zip(names, session.run(names, dict(sample)), strict=True)) for sample in samples], {}
+    return [dict(zip(names, reference.run(names, dict(sample)), strict=True)) for sample in samples], {}
 
 
 _ORACLES: dict[str, Callable[[ExportedModel, Compiled, Path, Samples], Answer]] = {

@@ -35,6 +35,7 @@ from targets.tensorrt.formats.number_formats import (
     require_format,
     require_fp16_range,
 )
+from targets.tensorrt.formats.prepare import name_nodes
 from targets.tensorrt.formats.weighted import (
     Constraint,
     Weighted,
@@ -44,7 +45,6 @@ from targets.tensorrt.formats.weighted import (
     quantized_before,
     reasons,
 )
-from targets.tensorrt.prepare import name_nodes
 
 #: The largest E4M3 number.
 LARGEST = 448.0

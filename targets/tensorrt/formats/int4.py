@@ -29,8 +29,8 @@ from targets.tensorrt.formats.number_formats import (
     require_format,
     require_fp16_range,
 )
+from targets.tensorrt.formats.prepare import name_nodes
 from targets.tensorrt.formats.weighted import Constraint, Weighted, batched_weights, choose, quantized_before, reasons
-from targets.tensorrt.prepare import name_nodes
 
 #: Values that share a scale, best first: the larger block where the input features are a multiple of it.
 BLOCKS = (128, 64)

@@ -21,7 +21,8 @@ NO_INT8 = "It has no int8 form; what works element by element is fused with its 
 def plan(model: Any, choice: Choice | None = None) -> Placement:
     """Where the Q/DQ pairs of a float ``onnx.ModelProto`` go; it needs no ranges.
 
-    The graph should have been prepared (``targets/tensorrt/prepare.py``): batch normalisation folded, nodes named.
+    The graph should have been prepared (``targets/tensorrt/formats/prepare.py``): batch normalisation folded, nodes
+    named.
     """
     return plan_net(Net(model), choice or Choice())
 

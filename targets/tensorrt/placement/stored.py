@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 
 from profiles.runner import Array
+from targets.tensorrt.formats.scales import quantize_weights, split_scales, weight_scales
 from targets.tensorrt.placement.placement import Weights
-from targets.tensorrt.scales import quantize_weights, split_scales, weight_scales
 
 #: The largest magnitude of a quantized activation.
 _LARGEST_INPUT = 128

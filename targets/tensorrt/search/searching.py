@@ -18,9 +18,9 @@ from targets.artifact import GOLDEN, Artifact, write_manifest
 from targets.base import CalibrationSet, Compiled, ExportedModel, Scheme
 from targets.golden import Golden, save_golden
 from targets.measure import ask_worker
-from targets.tensorrt import quantize
 from targets.tensorrt.compile import compile_bundle
 from targets.tensorrt.emulate import open_runner
+from targets.tensorrt.formats import quantize
 from targets.tensorrt.placement.placement import Placement
 from targets.tensorrt.presence import why_absent
 from targets.tensorrt.search.search import not_measured, search

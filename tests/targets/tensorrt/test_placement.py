@@ -11,14 +11,14 @@ import pytest
 
 from targets.calibration import observe, ranges
 from targets.tensorrt.formats.cast import rest_to_fp16
+from targets.tensorrt.formats.prepare import name_nodes, pool_all
+from targets.tensorrt.formats.scales import symmetric_scales
 from targets.tensorrt.placement.candidates import candidates, default_choice, weights_style
 from targets.tensorrt.placement.graph import Net, macs
 from targets.tensorrt.placement.insert import insert
 from targets.tensorrt.placement.placement import Choice, Weights
 from targets.tensorrt.placement.plan import explain, plan
 from targets.tensorrt.placement.rules import RULES
-from targets.tensorrt.prepare import name_nodes, pool_all
-from targets.tensorrt.scales import symmetric_scales
 
 nets = runpy.run_path(str(Path(__file__).with_name("nets.py")))
 node, const, weights, make = nets["node"], nets["const"], nets["weights"], nets["make"]

@@ -14,7 +14,7 @@ from profiles.profiler import Profile
 from targets.artifact import load_artifact
 from targets.base import Scheme
 from targets.golden import load_golden
-from targets.tensorrt.quantize import to_int8
+from targets.tensorrt.formats.quantize import to_int8
 from targets.tensorrt.search import searching
 
 nets = runpy.run_path(str(Path(__file__).parents[1] / "nets.py"))

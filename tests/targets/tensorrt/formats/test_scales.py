@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 
 from targets.tensorrt.formats.number_formats import FP16_MAX, FP16_NORMAL, FP16_TINY
-from targets.tensorrt.placement.placement import Weights
-from targets.tensorrt.placement.stored import store
-from targets.tensorrt.scales import (
+from targets.tensorrt.formats.scales import (
     LARGEST,
     quantize_weights,
     split_scales,
@@ -17,6 +15,8 @@ from targets.tensorrt.scales import (
     symmetric_scales,
     weight_scales,
 )
+from targets.tensorrt.placement.placement import Weights
+from targets.tensorrt.placement.stored import store
 
 #: Rounding up to fp16 adds at most one step of its 10 bits.
 ULP = 2.0**-10

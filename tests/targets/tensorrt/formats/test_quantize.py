@@ -13,9 +13,9 @@ from targets.base import Scheme
 from targets.calibration import CALIBRATORS, observe, ranges
 from targets.onnx_watch import watch
 from targets.tensorrt.formats.number_formats import fp16_scale
-from targets.tensorrt.quantize import library_of, tensor_errors, to_int8, to_int8_variants
+from targets.tensorrt.formats.quantize import library_of, tensor_errors, to_int8, to_int8_variants
 
-nets = runpy.run_path(str(Path(__file__).with_name("nets.py")))
+nets = runpy.run_path(str(Path(__file__).parents[1] / "nets.py"))
 node, const, weights, make = nets["node"], nets["const"], nets["weights"], nets["make"]
 RTX = dataclasses.replace(nets["GPU"], parameters={"library": "tensorrt_rtx", "compute_capability": "8.6"})
 JETSON = dataclasses.replace(nets["GPU"], parameters={"library": "tensorrt", "compute_capability": "8.7"})

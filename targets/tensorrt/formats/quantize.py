@@ -19,13 +19,13 @@ from targets.onnx_watch import watch
 from targets.tensorrt.device import AHEAD_OF_TIME
 from targets.tensorrt.formats.cast import to_half
 from targets.tensorrt.formats.number_formats import FP16_MAX
+from targets.tensorrt.formats.prepare import prepare_graph
+from targets.tensorrt.formats.scales import symmetric_scales
 from targets.tensorrt.placement.candidates import candidates, weights_style
 from targets.tensorrt.placement.graph import WEIGHTED
 from targets.tensorrt.placement.insert import insert
 from targets.tensorrt.placement.placement import Placement, Weights
 from targets.tensorrt.placement.plan import require_some
-from targets.tensorrt.prepare import prepare_graph
-from targets.tensorrt.scales import symmetric_scales
 
 
 def to_int8(
