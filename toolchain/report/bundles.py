@@ -62,10 +62,10 @@ def bundle(entry: Entry) -> Bundle:
 
 
 def _no_errors(entry: Entry) -> str:
-    if entry.precision == "fp32":
-        return "Nothing to compare: this bundle is in full precision."
+    if entry.precision not in QUANTIZED:
+        return f"Nothing to compare: this bundle is in {entry.precision}, and layers are compared where they are quantized."
     if entry.errors is None:
-        return f"{entry.bundle}/layers.json is absent. Make it with: edgewright diff {entry.bundle}"
+        return f"{entry.bundle}/layers.json is absent: a model file that was quantized already has no float layers."
     return "layers.json lists no layer."
 
 

@@ -11,7 +11,7 @@ from targets.tensorrt.placement.placement import Choice
 from targets.tensorrt.placement.plan import plan
 from targets.tensorrt.placement.rules import RULES
 
-nets = runpy.run_path(str(Path(__file__).with_name("nets.py")))
+nets = runpy.run_path(str(Path(__file__).parents[1] / "nets.py"))
 node, const, weights, make = nets["node"], nets["const"], nets["weights"], nets["make"]
 IMAGE = {"x": (1, 8, 8, 8)}
 
