@@ -18,7 +18,7 @@ class Kind(str, enum.Enum):
 
     MEASURED = "measured"  # on the device itself
     STAND_IN = "stand_in"  # run for real, but on another machine, which is named in the method
-    SIMULATED = "simulated"  # executed by a cycle- or instruction-accurate model
+    SIMULATED = "simulated"  # executed by a simulator or an emulator of the device, which is named in the method
     ESTIMATED = "estimated"  # computed from a formula whose source is named in the method
     UNAVAILABLE = "unavailable"  # with the reason
 

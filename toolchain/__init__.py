@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from profiles.errors import EdgewrightError
     from profiles.profiler import Profile
+    from targets.artifact import Artifact
     from toolchain.progress import Progress
     from toolchain.project.models import Project
     from toolchain.summary import BuildResult
@@ -62,6 +64,7 @@ def profile(
     Raises:
         EdgewrightError: the bundle is damaged, the machine cannot be reached, or it computes something else.
     """
+    from profiles.errors import MissingToolError, UnsupportedError
     from profiles.sampling import Settings
     from targets.artifact import PROFILE, load_artifact, write_json
     from targets.measure import profile_bundle, verify_bundle
@@ -71,10 +74,23 @@ def profile(
     address = "" if via == "local" else via
     shown = progress or Progress(quiet=True)
     with shown.step("check golden outputs"):
-        verify_bundle(artifact, via=address, python=python)
+        try:
+            verify_bundle(artifact, via=address, python=python)
+        except (MissingToolError, UnsupportedError) as error:
+            raise (error if address else _also_elsewhere(error, artifact)) from error
     with shown.step("measure") as step:
         found = profile_bundle(
             artifact, Settings(runs=runs, seconds=seconds), via=address, python=python, progress=step.update
         )
     write_json(artifact.folder / PROFILE, found.as_dict())
     return found
+
+
+def _also_elsewhere(error: EdgewrightError, artifact: Artifact) -> EdgewrightError:
+    """What a machine lacks, and that another one may have it, for a bundle that its own builder could not run."""
+    if not artifact.not_run or "--via" in error.next_step:
+        return error
+    there = f"measure it on its device: edgewright profile {artifact.folder} --via ssh://user@host"
+    return type(error)(
+        error.wanted, seen=error.seen, allowed=error.allowed, next_step=f"{there}; or {error.next_step}"
+    )

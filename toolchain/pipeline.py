@@ -25,7 +25,7 @@ from toolchain.steps.companions import LeftOut, companions
 from toolchain.steps.compile import Made, build_all
 from toolchain.steps.deliver import Delivery
 from toolchain.steps.evaluate import bundle_accuracy, no_accuracy, refuse_classes
-from toolchain.steps.figures import golden_metrics, layer_rows, size_metrics
+from toolchain.steps.figures import EMULATOR, golden_metrics, layer_rows, size_metrics
 from toolchain.steps.plan import Plan, make_plans, refuse_unsupported
 from toolchain.steps.source import ModelSource, open_source
 from toolchain.summary import BuildResult, Entry, layer_table
@@ -154,7 +154,7 @@ def measure(plan: Plan, folder: Path, site: Site) -> Entry:
         budget=check_budget(plan.entry.budget, metrics),
         layers=layer_table(profile.as_dict()["layers"] if profile else [], layer_rows(folder)),
         executed=profile.executed if profile else {},
-        stable=profile.stable if profile else None,
+        stable=profile.stable if profile and is_run(plan, artifact) else None,
         notes=(*notes_of(plan, artifact), *(profile.notes if profile else ())),
     )
 
@@ -165,8 +165,15 @@ def notes_of(plan: Plan, artifact: Artifact) -> Iterator[str]:
         yield "built for comparison: what the plain framework needs"
     elif plan.companion:
         yield "built for comparison: no number format is always the fastest on this target"
-    if artifact.not_run:
+    if artifact.not_run and is_run(plan, artifact):
+        yield f"golden outputs and accuracy are of {EMULATOR}: {artifact.not_run}"
+    elif artifact.not_run:
         yield f"{NOT_RUN}: {artifact.not_run}"
+
+
+def is_run(plan: Plan, artifact: Artifact) -> bool:
+    """Whether the engine runs when the bundle is measured: here, or on the machine that the entry names."""
+    return bool(plan.entry.via) or not artifact.not_run
 
 
 def accuracies(accuracy: Metric, reference: Metric) -> Mapping[str, Metric]:

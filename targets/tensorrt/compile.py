@@ -17,6 +17,7 @@ from targets.tensorrt.compiler.library import library
 from targets.tensorrt.compiler.schedule import Schedule, read_schedule
 from targets.tensorrt.compiler.schedule_file import save_schedules
 from targets.tensorrt.device import plan_for
+from targets.tensorrt.formats.sparsity import sparse_notes
 from targets.tensorrt.plan import ONNX, PLAN, SCHEDULE, BuildPlan
 from targets.tensorrt.store.engine_shipped import onnx_name
 
@@ -34,7 +35,7 @@ def compile_bundle(model: ExportedModel, device: Device, out: Path) -> Compiled:
     Raises:
         ConfigError: the device's parameters cannot be used.
         UnsupportedError: no ONNX file, more than 2 GiB, a batch size, operator, number format or GPU that there is not.
-        ModelError: an ONNX file that is not sound.
+        ModelError: an ONNX file that is not sound, or sparse weights asked for where no layer has the 2:4 pattern.
         MissingToolError: TensorRT-RTX is not installed.
         OutputError: the files cannot be written.
     """
@@ -43,6 +44,8 @@ def compile_bundle(model: ExportedModel, device: Device, out: Path) -> Compiled:
     plan = plan_for_model(model, device)
     graph = load_onnx(model.onnx)
     check_io(graph)
+    if plan.sparse_weights:
+        sparse_notes(graph)
     files = [PLAN, *_write_graphs(model, graph, plan, out)]
     write_json(out / PLAN, plan.as_dict())
     if plan.ahead_of_time:

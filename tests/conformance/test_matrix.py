@@ -33,7 +33,7 @@ def need(target):
 @pytest.mark.parametrize(("case", "target", "precision"), KEYS, ids=["-".join(key) for key in KEYS])
 def test_cell(matrix, case, target, precision):
     need(target)
-    cell, known = matrix.cell(case, target, precision), EXPECTED.missing(case, target)
+    cell, known = matrix.cell(case, target, precision), EXPECTED.missing(case, target, precision)
     assert cell.judgement is not Judgement.FAIL, f"{case} with {target} in {precision}: {cell.reason}"
     if known is None:
         assert cell.judgement is Judgement.OK, f"{case} with {target} is not supported any more: {cell.reason}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 
+from targets.base import QUANTIZED
 from toolchain.report.entries import Entry
 from toolchain.report.facts import Fact, lines, machine_facts
 from toolchain.report.layers import Bars, error_bars, time_bars
@@ -63,7 +64,7 @@ def bundle(entry: Entry) -> Bundle:
 
 def _no_errors(entry: Entry) -> str:
     if entry.precision not in QUANTIZED:
-        return f"Nothing to compare: this bundle is in {entry.precision}, and layers are compared where they are quantized."
+        return f"Nothing to compare: {entry.precision} is not quantized."
     if entry.errors is None:
         return f"{entry.bundle}/layers.json is absent: a model file that was quantized already has no float layers."
     return "layers.json lists no layer."

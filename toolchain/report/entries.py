@@ -10,6 +10,9 @@ from profiles.measurement import Kind, Metric
 from targets.artifact import NOT_RUN
 from toolchain.report.shapes import Batch, BudgetLine, Layer, Manifest, NotBuilt, Placement, Profile
 
+#: Figures that only running a bundle gives.
+RAN = ("latency_p50", "latency_events_p50", "cycles", "instructions")
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -63,7 +66,9 @@ class Entry:
 
     @property
     def not_run(self) -> str:
-        """Why the bundle was compiled but never run; empty where it ran, or where nobody tells."""
+        """Why the bundle was compiled but never run; empty where it ran, if later and elsewhere, or nobody tells."""
+        if self.profile and any(name in self.profile.metrics and self.profile.metrics[name].available for name in RAN):
+            return ""
         executed = self.manifest.build.executed if self.manifest else ""
         return executed.partition(f"{NOT_RUN}: ")[2]
 

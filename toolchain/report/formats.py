@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Sequence
 
 from profiles.device import PRECISIONS
@@ -52,12 +53,16 @@ class Format:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Everything that was built, or was to be built, for one device with one engine; ``beside`` is the baseline."""
+    """Everything that was built, or was to be built, for one device with one engine; ``beside`` is the baseline.
+
+    ``among`` tells groups apart that differ in what the project overrides of the device's profile.
+    """
 
     device: str
     target: str
     rows: tuple[Format, ...]
     beside: tuple[Entry, ...] = ()
+    among: str = ""
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -66,8 +71,8 @@ class Group:
 
     @property
     def title(self) -> str:
-        """``rtx-4070 with tensorrt``."""
-        return f"{self.device} with {self.target}"
+        """``rtx-4070 with tensorrt``, and the first bundle's name where there are several such groups."""
+        return f"{self.device} with {self.target}{self.among and f' ({self.among})'}"
 
     def of(self, precision: str) -> Entry | None:
         """The first bundle of a format."""
@@ -75,10 +80,26 @@ class Group:
 
 
 def groups(build: Build) -> list[Group]:
-    """One group per device and engine whose formats are to be seen side by side, in the summary's order."""
-    built = [(entry.device, entry.target) for entry in build.entries]
-    keys = dict.fromkeys([*built, *((left.device, left.target) for left in build.not_built)])
-    return [_group(build, device, target, wanted) for device, target in keys if (wanted := side_by_side(target))]
+    """One group per device and engine whose formats are to be seen side by side, in the summary's order.
+
+    A device that the project has twice, with different overrides, is two devices.
+    """
+    built: dict[tuple[str, str], dict[str, list[Entry]]] = {}
+    for entry in build.entries:
+        built.setdefault((entry.device, entry.target), {}).setdefault(_profile(entry), []).append(entry)
+    for left in build.not_built:
+        built.setdefault((left.device, left.target), {})
+    return [
+        dataclasses.replace(_group(build, key, mine, wanted), among=mine[0].bundle if len(variants) > 1 else "")
+        for key, variants in built.items()
+        if (wanted := side_by_side(key[1]))
+        for mine in variants.values() or [[]]
+    ]
+
+
+def _profile(entry: Entry) -> str:
+    """The device's profile with the project's overrides, as text that is equal where they are."""
+    return json.dumps(entry.manifest.device, sort_keys=True) if entry.manifest else ""
 
 
 def side_by_side(target: str) -> tuple[str, ...]:
@@ -86,8 +107,8 @@ def side_by_side(target: str) -> tuple[str, ...]:
     return load_target(target).side_by_side if target in TARGETS else ()
 
 
-def _group(build: Build, device: str, target: str, wanted: Iterable[str]) -> Group:
-    mine = [e for e in build.entries if (e.device, e.target) == (device, target)]
+def _group(build: Build, key: tuple[str, str], mine: Sequence[Entry], wanted: Iterable[str]) -> Group:
+    device, target = key
     left_out = {n.precision: n.why for n in build.not_built if (n.device, n.target) == (device, target)}
     names = dict.fromkeys([*wanted, *(e.precision for e in mine), *left_out])
     rows: list[Format] = []

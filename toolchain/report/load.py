@@ -82,8 +82,12 @@ def _picture(path: Path) -> bytes:
 
 
 def _completed(summary: dict[str, Metric], profile: dict[str, Metric]) -> dict[str, Metric]:
-    """The summary's figures, with those and the samples that only the profile has."""
-    merged = {**profile, **summary}
+    """The summary's figures, with those and the samples that only the profile has.
+
+    A figure that was unavailable when the bundle was built, and was measured since, is the profile's.
+    """
+    later = {name for name, metric in profile.items() if metric.available}
+    merged = {**profile, **{name: metric for name, metric in summary.items() if metric.available or name not in later}}
     for name, metric in summary.items():
         other = profile.get(name)
         if metric.available and metric.samples is None and other is not None and other.kind is metric.kind:

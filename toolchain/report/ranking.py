@@ -132,6 +132,8 @@ def budget_sentence(entries: Sequence[Entry]) -> str:
     met = sum(e.met is True for e in asked)
     if met == len(asked):
         return f"All {met} {noun}s meet their budget."
+    if all(e.met is None for e in asked):
+        return f"None of {count(len(asked), noun)} can be held to its budget."
     return f"{met or 'None'} of {count(len(asked), noun)} {'meets its' if met == 1 else 'meet their'} budget."
 
 
@@ -142,7 +144,7 @@ def _noun(entries: Sequence[Entry]) -> str:
 def shortfalls(entries: Sequence[Entry]) -> list[str]:
     """One sentence on what was missed, one on what cannot be judged."""
     missed = [f"{e.label} ({_lines(e, False)})" for e in entries if e.met is False]
-    unclear = [f"{e.label} ({_lines(e, None)})" for e in entries if e.budget and e.met is None]
+    unclear = [f"{e.label} ({_lines(e, None)})" for e in entries if any(line.met is None for line in e.budget)]
     sentences = [f"Missed by {_first(missed)}."] if missed else []
     return sentences + ([f"Not to be judged: {_first(unclear)}."] if unclear else [])
 

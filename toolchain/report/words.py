@@ -24,7 +24,7 @@ class KindWords:
 KINDS: dict[Kind, KindWords] = {
     Kind.MEASURED: KindWords("measured", "M", "measured", "run on the device itself"),
     Kind.STAND_IN: KindWords("stand-in", "St", "stand-in", "run for real, but on another machine than the device"),
-    Kind.SIMULATED: KindWords("simulated", "Si", "simulated", "executed by a cycle- or instruction-accurate model"),
+    Kind.SIMULATED: KindWords("simulated", "Si", "simulated", "executed by a simulator or an emulator of the device"),
     Kind.ESTIMATED: KindWords("estimated", "E", "estimated", "computed from a formula whose source is named"),
     Kind.UNAVAILABLE: KindWords("unavailable", "U", "unavailable", "could not be obtained, and why"),
 }

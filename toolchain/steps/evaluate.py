@@ -37,7 +37,8 @@ def bundle_accuracy(artifact: Artifact, data: ProjectData | None, task: str, cac
     cached = cache.folder("evaluate", inputs, produce)
     step.cached = cached.hit
     found = json.loads((cached.path / "accuracy.json").read_text())
-    return accuracy_metric(found["correct"], found["total"], "top-1 of the bundle on its own engine")
+    where = "" if artifact.not_run else " on its own engine"
+    return accuracy_metric(found["correct"], found["total"], f"top-1 of the bundle{where}")
 
 
 def accuracy_metric(correct: int, total: int, how: str) -> Metric:

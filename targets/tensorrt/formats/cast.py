@@ -80,7 +80,8 @@ def to_half(model: Any) -> tuple[Any, dict[str, str]]:
 
         half = convert_float_to_float16(half, keep_io_types=True, op_block_list=list(_FLOAT32_ONLY))
     in_order(half.graph)
-    return half, notes
+    del half.graph.value_info[:]  # some still name the types from before
+    return onnx.shape_inference.infer_shapes(half), notes
 
 
 def _spell_out_constants(model: Any) -> None:

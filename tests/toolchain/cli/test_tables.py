@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
 from profiles.measurement import Kind, Metric, unavailable
-from toolchain.cli.tables import GPU, print_entries
+from toolchain.cli.tables import GPU, SHOWN, print_entries, verdict
 from toolchain.summary import Entry
 
 
@@ -44,7 +45,23 @@ def test_a_build_without_a_gpu_has_no_such_table(capsys):
     assert not any("on the GPU" in line for line in told(capsys))
 
 
+def test_a_table_without_a_single_figure_is_left_out(capsys):
+    print_entries([entry("one", kernels=unavailable("kernels", "the device compiles"))])
+    assert not any("on the GPU" in line for line in told(capsys))
+
+
+def test_marks_are_explained_only_where_they_occur(capsys):
+    print_entries([entry("one", sqnr=Metric(30.0, "dB", Kind.SIMULATED, "m"))])
+    assert "simulated" not in " ".join(told(capsys)), "the table has no column for it"
+
+
+def test_a_missed_limit_does_not_hide_one_without_a_figure(capsys):
+    rows = [{"metric": "model_size", "met": False}, {"metric": "energy", "met": None}, {"metric": "ram", "met": True}]
+    assert verdict(dataclasses.replace(entry("one"), budget=rows)) == "missed: model_size; unknown: energy"
+    assert verdict(dataclasses.replace(entry("one"), budget=rows[2:])) == "met"
+
+
 def test_columns_are_metrics_that_all_know():
     from profiles.measurement import METRIC_UNITS
 
-    assert set(GPU.values()) <= set(METRIC_UNITS)
+    assert {*GPU.values(), *SHOWN} <= set(METRIC_UNITS)

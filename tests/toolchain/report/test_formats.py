@@ -33,6 +33,22 @@ def test_bundles_of_one_device_and_engine_stand_together(tmp_path, builder, edit
     assert groups(load_build(builder(tmp_path / "c"))) == [], "engines for processors ask for no such section"
 
 
+def test_a_device_with_two_sets_of_overrides_is_two_groups(tmp_path, edit):
+    folder = make_gpu_build(tmp_path)
+    other = load_build(make_gpu_build(tmp_path / "other", chosen=("fp16",)))
+    edit(folder / "summary.json", lambda s: s["entries"].append({**s["entries"][1], "bundle": "second"}))
+    (other.folder / other.entries[0].bundle).rename(folder / "second")
+    edit(folder / "second" / "manifest.json", lambda m: m["device"].update(parameters={"batches": [1, 4]}))
+    found = groups(load_build(folder))
+    assert [group.title for group in found] == [
+        "rtx-4070 with tensorrt (rtx-4070-fp32)",
+        "rtx-4070 with tensorrt (second)",
+    ]
+    assert [[entry.bundle for entry in group.entries] for group in found] == [
+        ["rtx-4070-fp32", "rtx-4070-fp16", "rtx-4070-int8"], ["second"],
+    ]  # fmt: skip
+
+
 def test_rows_come_in_the_order_of_formats_whatever_the_summary_does(tmp_path):
     found = groups(load_build(make_gpu_build(tmp_path, chosen=("int8", "fp32", "fp16"))))[0]
     assert [row.precision for row in found.rows] == ["fp32", "fp16", "int8"]
