@@ -15,6 +15,8 @@ from profiles.errors import EdgewrightError
 from profiles.machine import matches, snapshot
 from profiles.measurement import Metric
 from targets import execute
+from targets.registry import BASELINE
+from targets.tensorrt.device import AHEAD_OF_TIME
 
 #: Name to what the project says of the model; weights and data only where trained weights are at hand.
 MODELS: Mapping[str, Mapping[str, Any]] = {
@@ -29,8 +31,6 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 #: The device of the bundles that are compiled where there is no GPU.
 COMPILED_FOR = "rtx-4070"
-#: The parameter with which PyTorch's baseline also tries ``torch.compile``.
-COMPILED = "torch_compile"
 _SECONDS = 1800.0
 
 
@@ -71,7 +71,9 @@ def reason(error: EdgewrightError) -> str:
 
 
 def device_for(capability: str) -> dict[str, Any]:
-    """The profile of this machine's GPU, or the nearest: of the same compute capability, or with its number overridden.
+    """The profile of this machine's GPU, or the nearest: of the same compute capability, or with its own overridden.
+
+    TensorRT-RTX where it lists the GPU, else TensorRT.
 
     Args:
         capability: of the GPU; empty where there is none.
@@ -84,18 +86,22 @@ def device_for(capability: str) -> dict[str, Any]:
         for profile in profiles:
             if fits(profile):
                 return {"profile": profile.name}
-    return {"profile": COMPILED_FOR, "overrides": {"parameters.compute_capability": capability}}
+    library = "tensorrt_rtx" if capability in AHEAD_OF_TIME else "tensorrt"
+    own = {"compute_capability": capability, "engines_for": [capability], "library": library}
+    return {"profile": COMPILED_FOR, "overrides": {f"parameters.{name}": value for name, value in own.items()}}
 
 
 def project(model: str, target: str, precisions: Sequence[str], device: Mapping[str, Any]) -> dict[str, Any]:
-    """A project file's content; random samples calibrate a model whose accuracy nobody asks for."""
+    """A project file's content; random samples calibrate a model whose accuracy nobody asks for.
+
+    PyTorch is also measured after ``torch.compile``.
+    """
     data = {"source": "random", "calibration": 16}
     if model == "resnet8" and (CIFAR / "test.parquet").is_file():
         data = {"source": f"parquet:{CIFAR}", "calibration": 64}
     entry = {**device, "target": target, "precision": list(precisions), "name": f"{model}-{target}"}
-    if target == "pytorch" and COMPILED in load_device(device["profile"]).parameters:
-        entry["overrides"] = {**device.get("overrides", {}), f"parameters.{COMPILED}": True}
-    return {"model": dict(MODELS[model]), "data": data, "device": [entry]}
+    baseline = {"baseline": {"precision": list(precisions), "compiled": True}} if target == BASELINE else {}
+    return {"model": dict(MODELS[model]), "data": data, "device": [entry], **baseline}
 
 
 def built(job: Job, target: str, precisions: Sequence[str]) -> Iterator[Timed]:

@@ -129,7 +129,7 @@ def snapshot(
 
 
 def _gpus(root: Path, nvml: Any, environment: Mapping[str, str]) -> tuple[tuple[GpuState, ...], str]:
-    """The GPUs, and why the driver told no more of them."""
+    """The GPUs, and why the driver told no more of them; of a Jetson's the kernel tells what there is to know."""
     jetson = read_jetson(root)
     own = () if jetson is None else (jetson,)
     if not has_driver(root):
@@ -137,7 +137,7 @@ def _gpus(root: Path, nvml: Any, environment: Mapping[str, str]) -> tuple[tuple[
     try:
         told = read_cards(nvml, environment)
     except EdgewrightError as error:
-        return own or named_by_kernel(root), reason(error)
+        return (own, "") if own else (named_by_kernel(root), reason(error))
     return ((merged(jetson, told[0]),) if jetson and told else told), ""
 
 

@@ -137,6 +137,12 @@ def test_what_it_starts_are_commands_that_there_are():
     assert runtime_cli.parse(json.loads(check)[1:]).command == "health"
 
 
+def test_the_health_check_leaves_the_start_of_a_measurement_alone():
+    options = the("HEALTHCHECK").text.partition("CMD ")[0]
+    assert "--start-period" not in options, "within it Docker checks every five seconds (--start-interval)"
+    assert re.search(r"--interval=[5-9]m", options), f"seen: {options}"
+
+
 def test_engines_are_kept_in_the_volume_which_the_user_owns():
     (volume,) = the("VOLUME").words()
     settings = dict(word.split("=", 1) for word in the("ENV").words())
@@ -191,13 +197,21 @@ def test_the_first_stage_makes_the_runtime_with_nothing_but_python(bare_python, 
 
 
 def documented():
-    """Words after the image's name in the guide's ``docker run`` lines."""
+    """The guide's ``docker run`` lines: options, and the words after the image's name."""
     page = (ROOT / "docs/guide/jetson.md").read_text(encoding="utf-8")
     found = [c.text for block in blocks(page) if block.language == "console" for c in commands(block)]
     runs = [re.split(r"\sedgewright-jetson\s", text) for text in found if "docker run" in text]
-    return [parts[1].partition(" > ")[0] for parts in runs if len(parts) == 2]
+    return [(parts[0], parts[1].partition(" > ")[0]) for parts in runs if len(parts) == 2]
 
 
 def test_the_guide_calls_commands_that_there_are():
-    asked = [runtime_cli.parse(shlex.split(words)).command for words in documented()]
+    asked = [runtime_cli.parse(shlex.split(words)).command for _, words in documented()]
     assert {"build", "profile", "info", "engines"} <= set(asked), f"the guide shows only {asked}"
+
+
+def test_every_documented_run_lets_a_user_who_is_not_root_open_the_gpu():
+    """On JetPack 6 CUDA wants membership of ``video``, which is in the image, and of ``render``, which cannot be."""
+    for options, words in documented():
+        assert "--runtime nvidia" in options, words
+        assert "--group-add" in options and "renderD128" in options, f"{words} would find no GPU"
+    assert "--groups video" in "".join(step.text for step in of("RUN"))

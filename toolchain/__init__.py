@@ -91,6 +91,4 @@ def _also_elsewhere(error: EdgewrightError, artifact: Artifact) -> EdgewrightErr
     if not artifact.not_run or "--via" in error.next_step:
         return error
     there = f"measure it on its device: edgewright profile {artifact.folder} --via ssh://user@host"
-    return type(error)(
-        error.wanted, seen=error.seen, allowed=error.allowed, next_step=f"{there}; or {error.next_step}"
-    )
+    return type(error)(error.wanted, seen=error.seen, allowed=error.allowed, next_step=f"{there}; or {error.next_step}")

@@ -7,15 +7,14 @@ project → samples → weights → exports (parity) → per device: support →
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from profiles.errors import UnsupportedError
 from profiles.measurement import Metric, unavailable
 from profiles.sampling import Settings
-from targets.artifact import NOT_RUN, Artifact, load_artifact
+from targets.artifact import Artifact, load_artifact
 from targets.base import ExportedModel
-from targets.registry import BASELINE
 from toolchain.budget import check_budget
 from toolchain.cache import Cache, open_cache
 from toolchain.progress import Progress
@@ -24,8 +23,9 @@ from toolchain.steps.baseline import baselines
 from toolchain.steps.companions import LeftOut, companions
 from toolchain.steps.compile import Made, build_all
 from toolchain.steps.deliver import Delivery
+from toolchain.steps.entry import accuracies, is_run, notes_of
 from toolchain.steps.evaluate import bundle_accuracy, no_accuracy, refuse_classes
-from toolchain.steps.figures import EMULATOR, golden_metrics, layer_rows, size_metrics
+from toolchain.steps.figures import golden_metrics, layer_rows, size_metrics
 from toolchain.steps.plan import Plan, make_plans, refuse_unsupported
 from toolchain.steps.source import ModelSource, open_source
 from toolchain.summary import BuildResult, Entry, layer_table
@@ -75,6 +75,11 @@ def build(project: Project, options: Options, progress: Progress | None = None) 
         return delivery.finish(BuildResult(options.out, tuple(entries), tuple(left_out.rows)))
 
 
+def steps_of(plan: Plan, source: ModelSource, options: Options) -> int:
+    """How many steps the user will see for one bundle: making it, its accuracy, its profile."""
+    return 1 + (not not_judged(plan, source)) + options.profile
+
+
 def finished(plans: Sequence[Plan], made: Sequence[Made], left_out: LeftOut) -> Iterator[tuple[Plan, Path]]:
     """Plans with their folders; companions that could not be built are noted and left out."""
     for plan, result in zip(plans, made, strict=True):
@@ -82,11 +87,6 @@ def finished(plans: Sequence[Plan], made: Sequence[Made], left_out: LeftOut) -> 
             yield plan, result
         else:
             left_out.add(plan, result)
-
-
-def steps_of(plan: Plan, source: ModelSource, options: Options) -> int:
-    """How many steps the user will see for one bundle: making it, its accuracy, its profile."""
-    return 1 + (not not_judged(plan, source)) + options.profile
 
 
 def not_judged(plan: Plan, source: ModelSource) -> str:
@@ -157,31 +157,3 @@ def measure(plan: Plan, folder: Path, site: Site) -> Entry:
         stable=profile.stable if profile and is_run(plan, artifact) else None,
         notes=(*notes_of(plan, artifact), *(profile.notes if profile else ())),
     )
-
-
-def notes_of(plan: Plan, artifact: Artifact) -> Iterator[str]:
-    """What is true of a bundle before it is measured."""
-    if plan.companion and plan.target == BASELINE:
-        yield "built for comparison: what the plain framework needs"
-    elif plan.companion:
-        yield "built for comparison: no number format is always the fastest on this target"
-    if artifact.not_run and is_run(plan, artifact):
-        yield f"golden outputs and accuracy are of {EMULATOR}: {artifact.not_run}"
-    elif artifact.not_run:
-        yield f"{NOT_RUN}: {artifact.not_run}"
-
-
-def is_run(plan: Plan, artifact: Artifact) -> bool:
-    """Whether the engine runs when the bundle is measured: here, or on the machine that the entry names."""
-    return bool(plan.entry.via) or not artifact.not_run
-
-
-def accuracies(accuracy: Metric, reference: Metric) -> Mapping[str, Metric]:
-    """Accuracy of the bundle, and how much of the float model's it lost (negative where it gained)."""
-    missing = next((m.reason for m in (accuracy, reference) if not m.available), "")
-    if missing or accuracy.value is None or reference.value is None:
-        return {"accuracy": accuracy, "accuracy_drop": unavailable("accuracy_drop", missing)}
-    drop = Metric(
-        reference.value - accuracy.value, "1", accuracy.kind, f"against {reference.method}: {reference.value:.4f}"
-    )
-    return {"accuracy": accuracy, "accuracy_drop": drop}

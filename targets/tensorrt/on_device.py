@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from profiles.errors import EdgewrightError, MissingToolError
-from targets.tensorrt.compiler.library import library_version
-from targets.tensorrt.gpu.gpu import check_driver, find_gpu
+from profiles.errors import ConfigError, EdgewrightError, MissingToolError
+from targets.tensorrt.compiler.library import check_version, library, library_version
+from targets.tensorrt.gpu.gpu import Gpu, check_driver, find_gpu
 from targets.tensorrt.plan import LIBRARIES, load_plan
 from targets.tensorrt.store.engine_files import default_root
 from targets.tensorrt.store.engine_key import Site, site_of
@@ -32,30 +32,36 @@ def build(folder: Path, rebuild: bool, tell: Callable[[str], None]) -> list[dict
 
 def describe() -> dict[str, Any]:
     """The GPU, the libraries, and the kept engines; what is missing is told in words."""
-    found: dict[str, Any] = {"gpu": None, "gpu_missing": "", "libraries": {}, "engines_kept_in": str(default_root())}
+    found: dict[str, Any] = {"gpu": None, "gpu_missing": "", "libraries": _libraries(), "engines": []}
     try:
         found["gpu"] = find_gpu().as_dict()
     except EdgewrightError as error:
         found["gpu_missing"] = error.as_dict()
-    found["libraries"] = _libraries()
-    return {**found, "engines": engines()}
+    try:
+        found["engines_kept_in"], found["engines"] = str(default_root()), engines()
+    except ConfigError as error:  # a user without a home
+        found["engines_kept_in"] = f"nowhere: {error.seen}; {error.next_step}"
+    return found
 
 
 def problems() -> list[EdgewrightError]:
-    """Why this machine cannot run a bundle; nothing when it can."""
-    found: list[EdgewrightError] = []
+    """Why this machine cannot run a bundle; nothing when it can with one of the libraries."""
     try:
         gpu = find_gpu()
-        for name in _libraries():
-            check_driver(gpu, name)
     except EdgewrightError as error:
-        found.append(error)
-    if not _libraries():
-        try:
-            library_version(LIBRARIES[-1])
-        except MissingToolError as error:
-            found.append(error)
-    return found
+        return [error]
+    names = list(_libraries()) or [LIBRARIES[-1]]
+    found = [problem for problem in (_problem(gpu, name) for name in names) if problem]
+    return found if len(found) == len(names) else []
+
+
+def _problem(gpu: Gpu, name: str) -> EdgewrightError | None:
+    try:
+        check_version(name, library_version(name), library(name).least_version)
+        check_driver(gpu, name)
+    except EdgewrightError as error:
+        return error
+    return None
 
 
 def engines() -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from profiles.device import PRECISIONS as ALL_PRECISIONS
 from profiles.device import load_device
 from profiles.errors import MissingToolError, ToolCrashError
 from profiles.measurement import Kind, Metric
+from targets.tensorrt.device import plan_for
 from toolchain.project import project_from_dict
 
 CARD = {"name": "NVIDIA H200", "compute_capability": "9.0", "driver": "570.1", "cuda": "12.8", "memory": 2**37}
@@ -133,9 +134,26 @@ def test_every_model_s_project_is_accepted(model):
     assert [entry.precision for entry in made.devices] == ["fp32", "int8"]
 
 
+def test_the_baseline_is_also_compiled():
+    device = {"profile": "local-cpu"}
+    made = project_from_dict(gpu_rows.project("dscnn", "pytorch", ("fp16",), device), where="here")
+    assert made.baseline.compiled, "torch.compile was never asked for"
+    assert made.baseline.precision == ("fp16",), "a format that is not asked for would be built besides"
+    assert project_from_dict(gpu_rows.project("dscnn", "tensorrt", ("fp16",), device), where="here").baseline is None
+
+
+def test_without_a_gpu_nothing_is_claimed_of_one(outcome):
+    without, with_gpu = outcome(Cells(has_gpu=False))[1], outcome(Cells(has_gpu=True))[1]
+    assert "agree within 5 %" not in without.splitlines()[2] and "nothing was measured" in without.splitlines()[2]
+    assert with_gpu.splitlines()[2] == gpu.CLAIM
+
+
 def test_a_gpu_without_a_profile_gets_its_number_by_an_override():
-    found = gpu_rows.device_for("99.9")
-    assert found["overrides"] == {"parameters.compute_capability": "99.9"}
+    for capability, library in (("99.9", "tensorrt"), ("12.1", "tensorrt_rtx")):
+        entry = {**gpu_rows.device_for(capability), "target": "tensorrt", "name": "gpu"}
+        made = project_from_dict({"model": {"source": "zoo:dscnn"}, "device": [entry]}, where="here").devices[0]
+        plan = plan_for(made.device(), "fp32")
+        assert (plan.compute_capabilities, plan.library) == ((capability,), library), "an engine for another GPU"
     assert gpu_rows.device_for("") == {"profile": gpu_rows.COMPILED_FOR}
 
 

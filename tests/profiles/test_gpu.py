@@ -210,6 +210,15 @@ def test_a_jetson_whose_driver_tells_more(tmp_path: Path, nvml) -> None:
     assert gpu.clocks == (GpuClock("graphics", 1.575e9, 1.575e9, 1.575e9),)
 
 
+def test_a_jetson_without_nvml_for_python_is_known_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # as in the image, and on every board as it comes
+    before = look(write(tmp_path, ORIN | {"dev/nvidiactl": ""}))
+    after = dataclasses.replace(before, uses_cuda=True)
+    assert before.gpus[0].governor == "nvhost_podgov"
+    unknown = [sentence for sentence in disturbances(before, after, 1.0) if "not known" in sentence]
+    assert unknown == [], "the kernel told its clock, governor, temperature and events"
+
+
 def test_a_jetson_without_files_is_still_a_jetson(tmp_path: Path) -> None:
     bare = {name: text for name, text in ORIN.items() if name.startswith("proc/")}
     assert read_jetson(write(tmp_path, bare)) == GpuState("NVIDIA Tegra234 integrated GPU", integrated=True)

@@ -9,10 +9,9 @@ import pytest
 
 import toolchain
 from profiles.errors import ConfigError, EdgewrightError
-from profiles.measurement import Kind, Metric, unavailable
+from profiles.measurement import Kind
 from targets.artifact import load_artifact
 from toolchain import pipeline
-from toolchain.pipeline import accuracies
 from toolchain.project import load_project, project_from_dict
 from toolchain.summary import BuildResult
 
@@ -96,25 +95,6 @@ def test_everything_is_refused_before_an_engine_starts(here, onnx_model, monkeyp
             ),
             out="out",
         )
-
-
-def test_the_loss_of_accuracy_is_a_difference():
-    reference = Metric(0.9, "1", Kind.MEASURED, "torch")
-    lost = accuracies(Metric(0.88, "1", Kind.MEASURED, "bundle"), reference)
-    assert lost["accuracy_drop"].value == pytest.approx(0.02) and "0.9000" in lost["accuracy_drop"].method
-    gained = accuracies(Metric(0.92, "1", Kind.MEASURED, "bundle"), reference)
-    assert gained["accuracy_drop"].value == pytest.approx(-0.02)
-
-
-@pytest.mark.parametrize("missing", ["bundle", "reference", "both"])
-def test_without_one_of_them_there_is_no_difference(missing):
-    there = Metric(0.9, "1", Kind.MEASURED, "x")
-    gone = unavailable("accuracy", "no labels")
-    accuracy = gone if missing != "reference" else there
-    reference = gone if missing != "bundle" else there
-    found = accuracies(accuracy, reference)
-    assert found["accuracy"] == accuracy
-    assert found["accuracy_drop"].kind is Kind.UNAVAILABLE and found["accuracy_drop"].reason == "no labels"
 
 
 def test_the_flow_fits_on_one_screen():

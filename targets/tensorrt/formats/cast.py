@@ -18,6 +18,7 @@ from profiles.runner import Array
 from targets.base import ExportedModel
 from targets.onnx_tools import all_graphs, constant_values, load_onnx, onnx_package, save_onnx, weights
 from targets.quiet import in_our_words
+from targets.tensorrt.formats.half_range import BOUNDING, check_activations
 from targets.tensorrt.formats.half_scales import QUANTIZERS, fit_scales
 from targets.tensorrt.formats.node_order import in_order
 from targets.tensorrt.formats.number_formats import (
@@ -30,8 +31,6 @@ from targets.tensorrt.formats.number_formats import (
 )
 from targets.tensorrt.formats.weighted import node_name
 
-#: Operators that use a huge constant as a bound or a mask: at the end of fp16's range it does the same.
-_BOUNDING = frozenset({"Clip", "Min", "Max", "Where", "Add", "Sub", "Pad"})
 #: Operators that ONNX or TensorRT-RTX 1.7 has in float32 only; they get casts on both sides.
 _FLOAT32_ONLY = ("NonMaxSuppression", "RoiAlign", "Range", "Upsample", "MeanVarianceNormalization")
 
@@ -40,7 +39,7 @@ def to_fp16(model: ExportedModel, out: Path) -> ExportedModel:
     """Weights and arithmetic in fp16, inputs and outputs in float32, written to ``out/model.onnx``.
 
     Raises:
-        UnsupportedError: a constant beyond fp16's range that is no mere bound.
+        UnsupportedError: a constant beyond fp16's range that is no mere bound, or an activation of a golden sample.
         ModelError: a constant is NaN.
     """
     from targets.onnx_prepare import prepare
@@ -49,6 +48,7 @@ def to_fp16(model: ExportedModel, out: Path) -> ExportedModel:
     prepared, cast = out / "float.onnx", out / "model.onnx"
     prepare(model.onnx, prepared)
     half, notes = to_half(load_onnx(prepared))
+    check_activations(prepared, model)
     save_onnx(half, cast)
     return dataclasses.replace(
         model, onnx=cast, tflite=None, precision="fp16", float_onnx=prepared, notes={**model.notes, **notes}
@@ -138,7 +138,7 @@ def _uses(model: Any) -> dict[str, list[Any]]:
 
 
 def _require_bound(name: str, sizes: Array, users: list[Any]) -> None:
-    wrong = [node for node in users if node.op_type not in _BOUNDING]
+    wrong = [node for node in users if node.op_type not in BOUNDING]
     if wrong or not users:
         where = f"of {wrong[0].op_type} '{node_name(wrong[0])}'" if wrong else "that the model gives out"
         require_fp16_range(float(sizes[np.isfinite(sizes)].max()), f"the constant '{name}' {where}")

@@ -27,6 +27,7 @@ from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import check_samples, observe, ranges
 from targets.onnx_tools import load_onnx, onnx_package, save_onnx
 from targets.tensorrt.formats.cast import to_half
+from targets.tensorrt.formats.half_range import check_activations
 from targets.tensorrt.formats.insert_qdq import dequantize_weights, drop_unread, quantize_activation, rewire
 from targets.tensorrt.formats.number_formats import (
     FP16_SCALES,
@@ -99,6 +100,7 @@ def to_fp8(
     _insert(network, layers, largest, per_channel=scheme.per_channel)
     drop_unread(network)
     half, notes = to_half(network)
+    check_activations(prepared, model)
     save_onnx(half, cast)
     notes |= _notes(layers, left, scheme, len(calibration))
     return dataclasses.replace(

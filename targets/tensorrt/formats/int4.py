@@ -21,6 +21,7 @@ from profiles.runner import Array
 from targets.base import ExportedModel, Scheme
 from targets.onnx_tools import load_onnx, onnx_package, save_onnx
 from targets.tensorrt.formats.cast import to_half
+from targets.tensorrt.formats.half_range import check_activations
 from targets.tensorrt.formats.insert_qdq import dequantize_weights, drop_unread, rewire
 from targets.tensorrt.formats.number_formats import (
     INT4_BLOCKS,
@@ -77,6 +78,7 @@ def to_int4(model: ExportedModel, device: Device, scheme: Scheme, out: Path) -> 
         _insert(network, layer, search=scheme.calibrator == "mse")
     drop_unread(network)
     half, notes = to_half(network)
+    check_activations(prepared, model)
     save_onnx(half, cast)
     notes |= _notes(layers, left, scheme)
     return dataclasses.replace(

@@ -80,9 +80,11 @@ def require_fp16_range(largest: float, where: str) -> None:
 def fp16_scale(scale: Array) -> Array:
     """Scales as the next fp16 numbers that are not smaller, in float32; zero becomes one.
 
-    Rounded up, so that what was in range stays in range. Any positive scale stays positive.
+    Rounded up, so that what was in range stays in range. Any positive scale stays positive, and one beyond fp16's range
+    stays as it is.
     """
     wanted = np.where(scale > 0, scale, 1.0).astype(np.float64)
-    half = np.maximum(wanted, FP16_TINY).astype(np.float16)
-    low = half.astype(np.float64) < wanted
-    return np.where(low, np.nextafter(half, np.float16(np.inf)), half).astype(np.float32)
+    half = np.clip(wanted, FP16_TINY, FP16_MAX).astype(np.float16)
+    low = (half.astype(np.float64) < wanted) & (wanted <= FP16_MAX)
+    rounded = np.where(low, np.nextafter(np.minimum(half, FP16_MAX - 32), np.float16(np.inf)), half)
+    return np.where(wanted > FP16_MAX, wanted, rounded).astype(np.float32)

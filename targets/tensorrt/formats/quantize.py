@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from profiles.device import Device
 from profiles.errors import UnsupportedError
 from profiles.runner import Arrays
@@ -14,13 +16,13 @@ from targets.base import CalibrationSet, ExportedModel, LayerError, Scheme
 from targets.calibration import check_samples, observe, ranges
 from targets.histogram import Range
 from targets.onnx_errors import node_errors
-from targets.onnx_tools import save_onnx
+from targets.onnx_tools import constant_values, load_onnx, save_onnx, weights
 from targets.onnx_watch import watch
 from targets.tensorrt.device import AHEAD_OF_TIME
 from targets.tensorrt.formats.cast import to_half
-from targets.tensorrt.formats.number_formats import FP16_MAX
+from targets.tensorrt.formats.half_range import computed, misfit, noting
 from targets.tensorrt.formats.prepare import prepare_graph
-from targets.tensorrt.formats.scales import symmetric_scales
+from targets.tensorrt.formats.scales import LARGEST, symmetric_scales
 from targets.tensorrt.placement.candidates import candidates, weights_style
 from targets.tensorrt.placement.graph import WEIGHTED
 from targets.tensorrt.placement.insert import insert
@@ -67,13 +69,15 @@ def _made(
     placements = candidates(graph, library, per_channel=scheme.per_channel)[:most]
     require_some(placements[0])
     tensors = {tensor for placement in placements for tensor in placement.activations()}
-    seen = activation_ranges(prepared, tensors, calibration, scheme)
+    largest: dict[str, float] = {}
+    seen = activation_ranges(prepared, tensors, calibration, scheme, largest)
+    rest = _beyond_half(graph, placements[0], seen, largest, device)
     style = weights_style(library, per_channel=scheme.per_channel)
     told = {"calibrator": scheme.calibrator, "calibration samples": str(len(calibration))}
     for number, placement in enumerate(placements):
         file = (out / f"placement{number}" if number else out) / "model.onnx"
         file.parent.mkdir(exist_ok=True)
-        made, notes = _quantized(graph, placement, seen, style, device)
+        made, notes = _quantized(graph, placement, seen, style, rest)
         save_onnx(made, file)
         notes = {**model.notes, **notes, **told}
         yield (
@@ -89,12 +93,20 @@ def library_of(device: Device) -> str:
 
 
 def activation_ranges(
-    prepared: Path, tensors: Collection[str], calibration: CalibrationSet, scheme: Scheme
+    prepared: Path,
+    tensors: Collection[str],
+    calibration: CalibrationSet,
+    scheme: Scheme,
+    largest: dict[str, float],
 ) -> dict[str, Range]:
-    """What a calibrator makes of each tensor over all samples, in the tensor's real unit."""
+    """What a calibrator makes of each tensor over all samples, in the tensor's real unit.
+
+    The largest magnitudes of all that is computed are put into ``largest``.
+    """
     given = {name for sample in calibration for name in sample}
-    computed = sorted(tensor for tensor in tensors if tensor not in given)
-    stream = watch(prepared, computed, calibration)
+    others = computed(load_onnx(prepared))
+    names = sorted({*others, *(tensor for tensor in tensors if tensor not in given)})
+    stream = noting(watch(prepared, names, calibration), others, largest)
     wanted = ({name: values for name, values in sample.items() if name in tensors} for sample in stream)
     return ranges(observe(wanted), scheme.calibrator, scheme.percentile)
 
@@ -107,11 +119,10 @@ def tensor_errors(quantized: ExportedModel, samples: Iterable[Arrays]) -> list[L
 
 
 def _quantized(
-    graph: Any, placement: Placement, seen: Mapping[str, Range], style: Weights, device: Device
+    graph: Any, placement: Placement, seen: Mapping[str, Range], style: Weights, rest: str
 ) -> tuple[Any, dict[str, str]]:
-    """The graph with its pairs, and notes."""
+    """The graph with its pairs, and notes; ``rest`` says why the float part stays in fp32."""
     made = insert(graph, placement, symmetric_scales(seen, placement.shared), style)
-    rest = _beyond_half(seen, device)
     notes = {"dialect": f"Q/DQ int8, symmetric, weights with {placement.choice.weights or style}"}
     if not rest:
         try:
@@ -128,9 +139,26 @@ def _quantized(
     }
 
 
-def _beyond_half(seen: Mapping[str, Range], device: Device) -> str:
-    """Why the float part of the network stays in fp32; empty when it can be fp16."""
+def _beyond_half(
+    graph: Any, placement: Placement, seen: Mapping[str, Range], largest: Mapping[str, float], device: Device
+) -> str:
+    """Why the float part of the network stays in fp32; empty when it can be fp16.
+
+    Args:
+        graph: the prepared float ``ModelProto``.
+        placement: the default.
+        seen: ranges of what is quantized.
+        largest: magnitudes of all that is computed.
+        device: which may have no fp16.
+    """
     if "fp16" not in device.formats:
         return "hardware without fp16"
-    name, largest = max(((name, max(map(abs, pair))) for name, pair in seen.items()), key=lambda item: item[1])
-    return f"{largest:.3g} in the activation '{name}'" if largest > FP16_MAX else ""
+    names = {item.tensor for item in placement.inputs if item.weights}
+    stored = {name: constant_values(tensor) for name, tensor in weights(graph) if name in names}
+    reasons = [misfit(f"the activation '{name}'", max(map(abs, pair)), LARGEST) for name, pair in seen.items()]
+    reasons += [misfit(f"the activation '{name}'", value, 0) for name, value in largest.items()]
+    reasons += [
+        misfit(f"the weights '{name}'", float(np.abs(values).max(initial=0.0)), LARGEST)
+        for name, values in stored.items()
+    ]
+    return next(filter(None, reasons), "")

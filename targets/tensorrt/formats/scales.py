@@ -12,7 +12,7 @@ import numpy as np
 
 from profiles.runner import Array
 from targets.histogram import Range
-from targets.tensorrt.formats.number_formats import FP16_MAX, FP16_NORMAL, fp16_scale
+from targets.tensorrt.formats.number_formats import FP16_MAX, FP16_NORMAL, FP16_TINY, fp16_scale
 
 #: The largest int8 value. Weights do not use -128, so that a weight and its negative are stored alike.
 LARGEST = 127
@@ -20,8 +20,7 @@ LARGEST = 127
 
 def symmetric_scale(limits: Range) -> float:
     """The scale that puts the larger end of a range at 127: max(|low|, |high|) / 127; 1 for a range of zeros."""
-    wanted = max(abs(limits[0]), abs(limits[1])) / LARGEST
-    return float(wanted if wanted > FP16_MAX else fp16_scale(np.array(wanted)))
+    return float(_scale(np.array(max(abs(limits[0]), abs(limits[1])) / LARGEST)))
 
 
 def symmetric_scales(limits: Mapping[str, Range], shared: Iterable[Iterable[str]] = ()) -> dict[str, float]:
@@ -40,7 +39,18 @@ def weight_scales(values: Array, axis: int | None) -> Array:
         axis: of the output channels, which get a scale each, shape (channels,); None for one scale, shape ().
     """
     others = None if axis is None else tuple(index for index in range(values.ndim) if index != axis)
-    return fp16_scale(np.asarray(np.max(np.abs(values.astype(np.float64)), axis=others, initial=0.0)) / LARGEST)
+    return _scale(np.asarray(np.max(np.abs(values.astype(np.float64)), axis=others, initial=0.0)) / LARGEST)
+
+
+def _scale(wanted: Array) -> Array:
+    """fp16 numbers, unless fp16 has no number as small as the largest of them; zero becomes one.
+
+    A channel far below the others of its tensor gets the smallest fp16 number.
+    """
+    largest = float(np.max(wanted, initial=0.0))
+    if 0 < largest < FP16_TINY:
+        return np.where(wanted > 0, np.maximum(wanted, np.finfo(np.float32).tiny), 1.0).astype(np.float32)
+    return fp16_scale(wanted)
 
 
 def quantize_weights(values: Array, scale: Array, axis: int | None) -> Array:

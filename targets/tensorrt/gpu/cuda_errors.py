@@ -24,7 +24,16 @@ class Meaning:
     next_step: str
 
 
-_DRIVER = "install NVIDIA's driver (on a Jetson: flash JetPack), restart the machine, and check that nvidia-smi runs"
+_CONTAINER = "start a container with --gpus all (on a Jetson with --runtime nvidia)"
+_DRIVER = (
+    f"{_CONTAINER}; on the machine itself install NVIDIA's driver (on a Jetson: flash JetPack), restart, and check that"
+    " nvidia-smi runs"
+)
+#: A Jetson's driver says 100, 801 or 999 to users who may not open its devices (NVIDIA/NemoClaw#4231, #5018, #8910).
+_GROUPS = (
+    "on a Jetson the user must be in the groups of /dev/nvmap and /dev/dri/renderD128"
+    " (docker run --group-add with their numbers: stat -c %g FILE)"
+)
 _REBUILD = "build the bundle again for this GPU; compute-sanitizer shows which kernel it was"
 _BROKEN = Meaning(ToolCrashError, "the GPU stopped while it ran the engine", _REBUILD)
 
@@ -44,7 +53,7 @@ _MEANINGS: dict[int, Meaning] = {
     NO_DEVICE: Meaning(
         MissingToolError,
         "wanted an NVIDIA GPU",
-        "run this on a machine with one; in a container: docker run --gpus all; check CUDA_VISIBLE_DEVICES",
+        f"{_CONTAINER}; {_GROUPS}; check CUDA_VISIBLE_DEVICES",
     ),
     101: Meaning(MissingToolError, "wanted an NVIDIA GPU", "check CUDA_VISIBLE_DEVICES"),
     209: Meaning(UnsupportedError, "the engine has no code for this GPU", "build the bundle again for this GPU"),
@@ -59,7 +68,10 @@ _MEANINGS: dict[int, Meaning] = {
         "a kernel took longer than the display's watchdog allows",
         "use a GPU without a display, or a smaller batch",
     ),
-    800: Meaning(UnreachableError, "this user may not use the GPU", "check the permissions of /dev/nvidia*"),
+    800: Meaning(
+        UnreachableError, "this user may not use the GPU", f"check the permissions of /dev/nvidia*; {_GROUPS}"
+    ),
+    801: Meaning(UnreachableError, "the driver does not do that here, or not for this user", _GROUPS),
     802: Meaning(
         UnreachableError,
         "the GPU's system is not ready",
@@ -78,7 +90,7 @@ _MEANINGS: dict[int, Meaning] = {
     999: Meaning(
         ToolCrashError,
         "the CUDA driver failed for a reason that it does not name",
-        "run: nvidia-smi; sudo modprobe nvidia_uvm; restart the machine after it slept",
+        f"run: nvidia-smi; sudo modprobe nvidia_uvm; restart the machine after it slept; {_GROUPS}",
     ),
     **dict.fromkeys((701, 710, *range(714, 722)), _BROKEN),
 }

@@ -18,6 +18,7 @@ from targets.tensorrt.gpu.cuda_types import (
     ATTRIBUTE_CAPABILITY_MAJOR,
     ATTRIBUTE_CAPABILITY_MINOR,
     ATTRIBUTE_INTEGRATED,
+    ATTRIBUTE_MULTIPROCESSORS,
     Device,
     Uuid,
     c_int,
@@ -41,6 +42,8 @@ class Gpu:
         uuid: as ``nvidia-smi -L`` prints it, without ``GPU-``.
         integrated: it shares the processor's memory (Jetson).
         ordinal: of the device among those that CUDA shows.
+        multiprocessors: that are switched on; 0 where it is not known. Every Orin is called ``Orin``, and its power
+            modes switch some off.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Gpu:
     uuid: str = ""
     integrated: bool = False
     ordinal: int = 0
+    multiprocessors: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Plain data."""
@@ -80,6 +84,7 @@ def find_gpu(ordinal: int = 0) -> Gpu:
         str(uuid.UUID(bytes=bytes(driver.get("cuDeviceGetUuid_v2", Uuid, device).bytes))),
         bool(_attribute(driver, device, ATTRIBUTE_INTEGRATED)),
         ordinal,
+        _attribute(driver, device, ATTRIBUTE_MULTIPROCESSORS),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from profiles.runner import Array
-from targets.onnx_tools import constant_values, onnx_package, weights
+from targets.onnx_tools import all_graphs, constant_values, onnx_package, weights
 from targets.tensorrt.formats.insert_qdq import drop_unread
 from targets.tensorrt.placement.graph import node_name
 from targets.tensorrt.placement.placement import Placement, QuantizedInput, Weights
@@ -67,7 +67,9 @@ class _Pairs:
         self._scales = scales
         self._style = style
         self._values = dict(weights(model))
+        self._taken = _names(model)
         self._stored: dict[str, Stored | None] = {}
+        self._computed_bias = _with_computed_bias(model, self._values)
         inputs = {item.node: scales[item.tensor] for item in placement.inputs if not item.weights}
         self._input_scales: dict[str, float] = {}
         for item in placement.inputs:
@@ -77,7 +79,7 @@ class _Pairs:
 
     def output(self, item: QuantizedInput) -> str:
         """The dequantized tensor."""
-        return f"{_prefix(item)}_DequantizeLinear_Output"
+        return self._free(f"{_prefix(item)}_DequantizeLinear_Output")
 
     def missing(self, item: QuantizedInput) -> list[Any]:
         """The nodes of the pair, unless they were made before."""
@@ -92,7 +94,8 @@ class _Pairs:
         if stored is None or stored.factors is None:
             return []
         make, shape = onnx_package().helper.make_node, (1, -1, *[1] * (stored.values.ndim - 2))
-        result, raw, scaled = node.output[0], f"{node.output[0]}_raw", f"{node.output[0]}_scaled"
+        result = node.output[0]
+        raw, scaled = self._free(f"{result}_raw"), self._free(f"{result}_scaled")
         bias = node.input[2] if len(node.input) > 2 else ""
         factors = self._store(f"{result}_factors", stored.factors.reshape(shape))
         node.output[0] = raw
@@ -106,14 +109,15 @@ class _Pairs:
 
     def _quantized(self, item: QuantizedInput) -> Stored:
         floats, limit = constant_values(self._values[item.tensor]), self._input_scales[item.tensor]
-        style = Weights.CHANNEL if self._style is Weights.BEHIND and item.op != "Conv" else self._style
+        behind = item.op == "Conv" and item.tensor not in self._computed_bias
+        style = Weights.CHANNEL if self._style is Weights.BEHIND and not behind else self._style
         return store(floats, item.axis, style, limit)
 
     def _activation(self, item: QuantizedInput) -> list[Any]:
         prefix = _prefix(item)
         scale = np.array(self._scales[item.tensor], np.float32)
         inputs = self._store(f"{prefix}_scale", scale), self._store(f"{prefix}_zero_point", np.zeros((), np.int8))
-        quantized = f"{prefix}_QuantizeLinear_Output"
+        quantized = self._free(f"{prefix}_QuantizeLinear_Output")
         make = onnx_package().helper.make_node
         return [
             make("QuantizeLinear", [item.tensor, *inputs], [quantized], name=f"{prefix}_QuantizeLinear"),
@@ -132,9 +136,32 @@ class _Pairs:
         make, name = onnx_package().helper.make_node, f"{prefix}_DequantizeLinear"
         return [make("DequantizeLinear", inputs, [self.output(item)], name=name, **more)]
 
+    def _free(self, name: str) -> str:
+        """The name, or one like it that the model does not have."""
+        while name in self._taken:
+            name += "_"
+        return name
+
     def _store(self, name: str, values: Array) -> str:
+        name = self._free(name)
         self.constants.append(onnx_package().numpy_helper.from_array(values, name))
         return name
+
+
+def _names(model: Any) -> set[str]:
+    """Of all tensors, those in branches and loop bodies too."""
+    graphs = list(all_graphs(model.graph))
+    made = {name for graph in graphs for node in graph.node for name in node.output}
+    return made | {value.name for graph in graphs for value in (*graph.input, *graph.initializer)}
+
+
+def _with_computed_bias(model: Any, constants: Mapping[str, Any]) -> set[str]:
+    """Weights of convolutions whose bias the file does not hold, so that it cannot be moved behind a multiplication."""
+    return {
+        node.input[1]
+        for node in model.graph.node
+        if node.op_type == "Conv" and len(node.input) > 2 and node.input[2] and node.input[2] not in constants
+    }
 
 
 def _prefix(item: QuantizedInput) -> str:

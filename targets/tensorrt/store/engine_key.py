@@ -19,7 +19,7 @@ from targets.tensorrt.plan import BuildPlan
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """The machine as far as engines depend on it; ``version`` is that of the library."""
+    """The machine as far as engines depend on it; ``gpu`` is :func:`gpu_words`, ``version`` that of the library."""
 
     gpu: str
     compute_capability: str
@@ -75,7 +75,12 @@ class EngineKey:
 
 def site_of(gpu: Gpu, library: str, version: str) -> Site:
     """This machine."""
-    return Site(gpu.name, gpu.compute_capability, driver_words(gpu), library, version)
+    return Site(gpu_words(gpu), gpu.compute_capability, driver_words(gpu), library, version)
+
+
+def gpu_words(gpu: Gpu) -> str:
+    """Its name and size: an engine is tuned to the number of multiprocessors, and names do not tell Orins apart."""
+    return f"{gpu.name}, {gpu.multiprocessors} multiprocessors" if gpu.multiprocessors else gpu.name
 
 
 def driver_words(gpu: Gpu) -> str:

@@ -87,15 +87,26 @@ def engine_for(
     _check_batch(plan, batch)
     version = tools.version(plan.library)
     check_version(plan.library, version, plan.least_version or library(plan.library).least_version)
-    reason = ""
+    reason, shipped = "", folder / plan.engine_name(batch)
     if plan.ahead_of_time:
         reason = why_not_shipped(folder, plan, batch, gpu, version)
-        if not reason and not rebuild:
-            return folder / plan.engine_name(batch)
+        if not reason and not rebuild and not _stored(root):
+            return shipped
         plan = dataclasses.replace(plan, compute_capabilities=(gpu.compute_capability,))
     onnx = onnx_path(folder, plan, batch).read_bytes()
     key = key_of(onnx, plan, batch, site_of(gpu, plan.library, version))
-    return _Keeper(root or default_root(), key, plan, tools, progress).engine(onnx, reason, rebuild)
+    keeper = _Keeper(root or default_root(), key, plan, tools, progress)
+    if plan.ahead_of_time and not reason and not rebuild:
+        return keeper.made_again() or shipped
+    return keeper.engine(onnx, reason, rebuild)
+
+
+def _stored(root: Path | None) -> bool:
+    """Whether there is a folder with engines; a user without a home has none."""
+    try:
+        return (root or default_root()).is_dir()
+    except ConfigError:
+        return False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +131,11 @@ class _Keeper:
             why = ["asked to"] if rebuild else [reason, seen if seen != NONE_YET or not reason else ""]
             self.progress(f"compiling: {'; '.join(filter(None, why))}")
             return self._build(onnx).path
+
+    def made_again(self) -> Path | None:
+        """What somebody had compiled here although the bundle's own engine fits, or None."""
+        entry, _ = self._kept()
+        return entry.path if entry else None
 
     def _kept(self) -> tuple[Entry | None, str]:
         """The entry if it is whole; else why there is none."""

@@ -47,6 +47,13 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+def test_sparse_weights_without_a_sparse_layer_are_refused(tmp_path, model):
+    with pytest.raises(ModelError, match="sparse weights") as error:
+        written(tmp_path / "out", model, sparse_weights=True)
+    assert "0 % zeros" in error.value.seen.replace("%", " %"), error.value.seen
+    assert not list((tmp_path / "out").iterdir()), "refused before anything is written"
+
+
 def test_what_a_bundle_for_two_gpus_and_two_batches_holds(tmp_path, model):
     compiled = written(tmp_path / "out", model, batches=[1, 4], engines_for=["8.6", "12.0"])
     names = {"plan.json", "model.onnx", "batch4.onnx", "batch1.engine", "batch4.engine", "schedule.json"}

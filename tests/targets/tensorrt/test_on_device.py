@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from profiles.errors import MissingToolError
 from targets.runtime import runtime_zipapp
+from targets.tensorrt import on_device
+from targets.tensorrt.gpu.gpu import Gpu
 
 
 @pytest.fixture
@@ -60,7 +63,42 @@ def test_a_crash_of_the_library_is_an_error_in_words(call, make_bundle):
 def test_info_and_health(call):
     found = json.loads(call("info", "--json").stdout)["targets"]["tensorrt"]
     assert found["gpu"]["compute_capability"] == "8.6" and found["libraries"]["tensorrt"] == "10.3.0.26"
+    call("health")
     assert "libcuda.so.1 was not found" in call("health", status=5, LD_LIBRARY_PATH="").stderr
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """``asked(versions)``: the problems of a machine with a GPU and these libraries."""
+
+    def asked(versions):
+        def version(name):
+            if name not in versions:
+                raise MissingToolError(f"wanted {name}")
+            return versions[name]
+
+        monkeypatch.setattr(on_device, "find_gpu", lambda: Gpu("Orin", "8.7", "540.4.0", "12.6", 8 << 30))
+        monkeypatch.setattr(on_device, "library_version", version)
+        monkeypatch.setattr(on_device, "check_driver", lambda gpu, name: None)
+        return [str(problem) for problem in on_device.problems()]
+
+    return asked
+
+
+def test_a_library_that_is_too_old_for_every_bundle_is_no_good_health(asked):
+    (problem,) = asked({"tensorrt": "8.5.2.2"})
+    assert "TensorRT 10.3 or later" in problem and "8.5.2.2" in problem
+    assert asked({"tensorrt": "10.3.0.30"}) == []
+    assert asked({"tensorrt": "8.5.2.2", "tensorrt_rtx": "1.7.1"}) == [], "one library that fits is enough"
+    assert "wanted tensorrt" in asked({})[0]
+
+
+def test_a_user_without_a_home_still_learns_what_the_machine_has(monkeypatch):
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    for variable in ("EDGEWRIGHT_ENGINES", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    found = on_device.describe()
+    assert found["engines"] == [] and "EDGEWRIGHT_ENGINES=/path" in found["engines_kept_in"]
 
 
 def test_one_file_does_it_all(call, make_bundle, tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from profiles.errors import ConfigError
+from tests.toolchain.report.gpu_build import make_gpu_build
 from toolchain.report.load import load_build
 from toolchain.report.page import render_report
 
@@ -33,6 +34,19 @@ def test_samples_of_another_kind_are_not_mixed_in(build, edit):
 
     edit(build / "summary.json", change)
     assert load_build(build).entries[0].metrics["latency_p50"].samples is None, "two kinds were mixed in one figure"
+
+
+def test_what_was_measured_later_and_elsewhere_is_shown(tmp_path, edit):
+    folder = make_gpu_build(tmp_path, ran=False, chosen=("fp16",))
+    before = load_build(folder).entries[0]
+    assert before.not_run and before.value("latency_p50") is None
+    later = {"value": 2e-4, "unit": "s", "kind": "measured", "method": "200 runs", "reason": ""}
+    profile = folder / before.bundle / "profile.json"
+    edit(profile, lambda p: p["metrics"].update(latency_p50=later, accuracy=later | {"unit": "1"}))
+    after = load_build(folder).entries[0]
+    assert after.value("latency_p50") == 2e-4, "the figure of edgewright profile --via is not on the page"
+    assert not after.not_run, "a bundle that was measured is still called not run"
+    assert after.metric("accuracy") == before.metric("accuracy"), "what the build knew is the build's"
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "profile.json", "layers.json"])

@@ -73,6 +73,8 @@ def test_a_lead_within_the_noise_is_called_that():
         ([[True], [True]], "ab", "All 2 devices meet their budget."),
         ([[True, True], [True, False]], "ab", "1 of 2 devices meets its budget."),
         ([[False], [False]], "ab", "None of 2 devices meet their budget."),
+        ([[None], [True, None]], "ab", "None of 2 devices can be held to its budget."),
+        ([[None], [False]], "ab", "None of 2 devices meet their budget."),
         ([[True], [True], [None]], "aab", "2 of 3 bundles meet their budget."),
         ([[True]], "a", "The device meets its budget."),
         ([[], []], "ab", "2 devices built; no budget was set."),
@@ -90,7 +92,8 @@ def test_what_cannot_be_judged_is_neither_met_nor_missed():
     assert missed.met is False, "a missed line counts whatever else is unknown"
     said = shortfalls([unclear, missed])
     assert "Missed by" in said[0] and "latency p50 1 ms, allowed 5 ms" in said[0]
-    assert said[1] == "Not to be judged: t fp32 on d (latency p50 is unavailable)."
+    both = " and ".join(["t fp32 on d (latency p50 is unavailable)"] * 2)
+    assert said[1] == f"Not to be judged: {both}.", "a missed limit must not hide one that nobody can judge"
 
 
 def test_a_long_list_of_misses_stays_short():

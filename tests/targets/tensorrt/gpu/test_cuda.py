@@ -63,6 +63,7 @@ def test_without_a_driver_the_error_says_what_to_install():
         load_driver("libcuda-of-nobody.so.1")
     assert "was not found" in caught.value.seen
     assert "nvidia-smi" in caught.value.next_step
+    assert "--runtime nvidia" in caught.value.next_step, "the image was started without it: no reason to flash anything"
 
 
 def test_a_library_that_is_none_is_told_apart_from_a_missing_one(tmp_path):
@@ -88,6 +89,7 @@ ERRORS = [
     (214, ToolCrashError, "cannot be corrected"),
     (700, ToolCrashError, "must not"),
     (719, ToolCrashError, "stopped"),
+    (801, UnreachableError, "not for this user"),
     (802, UnreachableError, "not ready"),
     (803, MissingToolError, "different versions"),
     (804, MissingToolError, "cuda-compat"),
@@ -104,6 +106,15 @@ def test_codes_become_errors_with_a_next_step(driver, monkeypatch, code, kind, w
     assert words in caught.value.wanted
     assert str(code) in caught.value.seen
     assert caught.value.next_step
+
+
+@pytest.mark.parametrize("code", [100, 801, 999])
+def test_what_a_jetson_says_to_a_user_outside_of_its_groups_names_the_groups(driver, monkeypatch, code):
+    monkeypatch.setenv("FAKE_CUDA_FAIL", f"cuDeviceGetCount:{code}:1")
+    with pytest.raises(EdgewrightError) as caught:
+        driver.get("cuDeviceGetCount", ctypes.c_int)
+    for word in ("/dev/nvmap", "/dev/dri/renderD128", "--group-add"):
+        assert word in caught.value.next_step, f"{code} does not say {word}"
 
 
 def test_the_drivers_own_words_are_in_the_error(driver):

@@ -24,6 +24,7 @@ def test_the_gpu_is_as_the_driver_describes_it(machine):
     )  # fmt: skip
     assert (seen.name, seen.compute_capability, seen.cuda) == ("NVIDIA RTX A2000", "12.1", "12.6")
     assert (seen.memory, seen.integrated, seen.ordinal) == (6442450944, True, 0)
+    assert seen.multiprocessors == 26
     assert seen.uuid == "00112233-4455-6677-8899-aabbccddeeff"
 
 

@@ -57,6 +57,7 @@ def test_every_batch_size_has_an_engine_of_its_own_graph(shelf):
         (GPU, PLAN, "10.7.0", "tensorrt 10.3.0", "tensorrt 10.7.0"),
         (dataclasses.replace(GPU, name="Thor", compute_capability="11.0"), PLAN, "10.3.0", "Orin (8.7)", "Thor (11.0)"),
         (dataclasses.replace(GPU, name="Orin NX"), PLAN, "10.3.0", "Orin (8.7)", "Orin NX (8.7)"),
+        (dataclasses.replace(GPU, multiprocessors=4), PLAN, "10.3.0", "Orin (8.7)", "Orin, 4 multiprocessors (8.7)"),
         (dataclasses.replace(GPU, driver="535.1"), PLAN, "10.7.0", "tensorrt 10.3.0 and driver 540.4.0",
          "tensorrt 10.7.0 and driver 535.1"),
     ],
@@ -295,6 +296,12 @@ def test_building_again_when_asked_although_the_bundle_has_an_engine(shelf):
     shipped = ship(shelf)
     path = shelf.get(plan=RTX, gpu=ADA, compiler=Compiler("1.7.1.116"), rebuild=True)
     assert path != shipped and shelf.reason() == "asked to"
+    compiler = Compiler("1.7.1.116")
+    assert shelf.get(plan=RTX, gpu=ADA, compiler=compiler) == path, "what was asked for is what is checked and measured"
+    assert shelf.get(plan=RTX, gpu=dataclasses.replace(ADA, driver="590.1"), compiler=compiler) == shipped
+    path.write_bytes(b"x")
+    assert shelf.get(plan=RTX, gpu=ADA, compiler=compiler) == shipped
+    assert compiler.builds == 0
 
 
 # what cannot be
