@@ -255,7 +255,7 @@ class Target(Protocol):
         """
         ...
 
-    def static_counters(self, folder: Path, compiled: Compiled, device: Device) -> Counters:
+    def static_counters(self, folder: Path, compiled: Compiled) -> Counters:
         """What the compiled files alone tell, without running them; for bundles that this machine cannot run."""
         ...
 
@@ -293,6 +293,6 @@ class Backend:
         """Nothing: another machine's engine runs here too, and its figures are stand-ins."""
         return ""
 
-    def static_counters(self, folder: Path, compiled: Compiled, device: Device) -> Counters:
+    def static_counters(self, folder: Path, compiled: Compiled) -> Counters:
         """Nothing."""
         return Counters()

@@ -69,6 +69,7 @@ def profile(
     from targets.artifact import PROFILE, load_artifact, write_json
     from targets.measure import profile_bundle, verify_bundle
     from toolchain.progress import Progress
+    from toolchain.steps.planned import planned, with_planned
 
     artifact = load_artifact(Path(bundle))
     address = "" if via == "local" else via
@@ -79,9 +80,9 @@ def profile(
         except (MissingToolError, UnsupportedError) as error:
             raise (error if address else _also_elsewhere(error, artifact)) from error
     with shown.step("measure") as step:
-        found = profile_bundle(
-            artifact, Settings(runs=runs, seconds=seconds), via=address, python=python, progress=step.update
-        )
+        settings = Settings(runs=runs, seconds=seconds)
+        measured = profile_bundle(artifact, settings, via=address, python=python, progress=step.update)
+    found = with_planned(measured, planned(artifact))
     write_json(artifact.folder / PROFILE, found.as_dict())
     return found
 

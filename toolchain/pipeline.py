@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from profiles.errors import UnsupportedError
+from profiles.errors import EdgewrightError, UnsupportedError
 from profiles.measurement import Metric, unavailable
 from profiles.sampling import Settings
 from targets.artifact import Artifact, load_artifact
@@ -23,8 +23,8 @@ from toolchain.steps.baseline import baselines
 from toolchain.steps.companions import LeftOut, companions
 from toolchain.steps.compile import Made, build_all
 from toolchain.steps.deliver import Delivery
-from toolchain.steps.entry import accuracies, is_run, notes_of
-from toolchain.steps.evaluate import bundle_accuracy, no_accuracy, refuse_classes
+from toolchain.steps.entry import accuracies, is_run, not_judged, notes_of
+from toolchain.steps.evaluate import bundle_accuracy, refuse_classes
 from toolchain.steps.figures import golden_metrics, layer_rows, size_metrics
 from toolchain.steps.plan import Plan, make_plans, refuse_unsupported
 from toolchain.steps.source import ModelSource, open_source
@@ -71,7 +71,7 @@ def build(project: Project, options: Options, progress: Progress | None = None) 
         model = source.export(formats)
         made = build_all([plan.job(source, model) for plan in plans], cache, options.jobs, progress)
         site = Site(source, source.float_accuracy(), cache, delivery, options, progress)
-        entries = [measure(plan, folder, site) for plan, folder in finished(plans, made, left_out)]
+        entries = list(measured(plans, made, site, left_out))
         return delivery.finish(BuildResult(options.out, tuple(entries), tuple(left_out.rows)))
 
 
@@ -80,20 +80,18 @@ def steps_of(plan: Plan, source: ModelSource, options: Options) -> int:
     return 1 + (not not_judged(plan, source)) + options.profile
 
 
-def finished(plans: Sequence[Plan], made: Sequence[Made], left_out: LeftOut) -> Iterator[tuple[Plan, Path]]:
-    """Plans with their folders; companions that could not be built are noted and left out."""
+def measured(plans: Sequence[Plan], made: Sequence[Made], site: Site, left_out: LeftOut) -> Iterator[Entry]:
+    """All bundles with their figures; companions that could not be built or measured are noted and left out."""
     for plan, result in zip(plans, made, strict=True):
-        if isinstance(result, Path):
-            yield plan, result
-        else:
-            left_out.add(plan, result)
-
-
-def not_judged(plan: Plan, source: ModelSource) -> str:
-    """Why a bundle's accuracy cannot be told; empty when it can."""
-    if plan.target == "null":
-        return "the null target does not compute the model"
-    return no_accuracy(source.data, source.task)
+        try:
+            if not isinstance(result, Path):
+                raise result
+            yield measure(plan, result, site)
+        except EdgewrightError as error:
+            if not plan.companion:
+                raise
+            site.delivery.withdraw(plan.name)
+            left_out.add(plan, error)
 
 
 def refuse(plans: Sequence[Plan], files: ExportedModel, source: ModelSource, left_out: LeftOut) -> list[Plan]:

@@ -9,11 +9,11 @@ from typing import Any
 
 from profiles.device import Device
 from profiles.errors import UnsupportedError
-from profiles.runner import Array
 from targets.base import Compiled, ExportedModel, TensorSpec
 from targets.files import write_json
 from targets.onnx_tools import all_graphs, load_onnx, real_inputs, save_onnx, tensor_specs
 from targets.tensorrt.compiler.library import library
+from targets.tensorrt.compiler.limits import check_quantization
 from targets.tensorrt.compiler.schedule import Schedule, read_schedule
 from targets.tensorrt.compiler.schedule_file import save_schedules
 from targets.tensorrt.device import plan_for
@@ -44,15 +44,15 @@ def compile_bundle(model: ExportedModel, device: Device, out: Path) -> Compiled:
     plan = plan_for_model(model, device)
     graph = load_onnx(model.onnx)
     check_io(graph)
-    if plan.sparse_weights:
-        sparse_notes(graph)
+    check_quantization(graph)
+    said = sparse_notes(graph) if plan.sparse_weights else {}
     files = [PLAN, *_write_graphs(model, graph, plan, out)]
     write_json(out / PLAN, plan.as_dict())
     if plan.ahead_of_time:
         files += _compile(graph, plan, out)
     inputs = _native(model.inputs, real_inputs(graph.graph))
     outputs = _native(model.outputs, graph.graph.output)
-    return Compiled(tuple(files), inputs, outputs, {"library": plan.library, "threads": 1})
+    return Compiled(tuple(files), inputs, outputs, {"library": plan.library, "threads": 1, **said})
 
 
 def plan_for_model(model: ExportedModel, device: Device) -> BuildPlan:
@@ -88,18 +88,10 @@ def _write_graphs(model: ExportedModel, graph: Any, plan: BuildPlan, out: Path) 
     save_onnx(graph, out / ONNX)
     for name, batch in zip(names[1:], plan.batches[1:], strict=True):
         from targets.tensorrt.formats.batch import with_batch
+        from targets.tensorrt.formats.half_range import golden_samples
 
-        save_onnx(with_batch(graph, batch, _samples(model, graph, batch)), out / name)
+        save_onnx(with_batch(graph, batch, golden_samples(model, graph, batch)), out / name)
     return names
-
-
-def _samples(model: ExportedModel, graph: Any, most: int) -> list[dict[str, Array]]:
-    """Golden inputs of the graph's own types; they prove that another batch size computes the same."""
-    dtypes = {spec.name: spec.dtype for spec in tensor_specs(real_inputs(graph.graph))}
-    if {name: str(stack.dtype) for name, stack in model.golden_inputs.items()} != dtypes:
-        return []
-    count = min(len(stack) for stack in model.golden_inputs.values())
-    return [model.golden_sample(index) for index in range(min(count, most))]
 
 
 def _compile(graph: Any, plan: BuildPlan, out: Path) -> list[str]:

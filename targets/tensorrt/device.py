@@ -31,7 +31,9 @@ def plan_for(device: Device, precision: str) -> BuildPlan:
     own = said.capability("compute_capability")
     library = said.one_of("library", tuple(LIBRARIES), "tensorrt_rtx" if own in AHEAD_OF_TIME else "tensorrt")
     capabilities = said.capabilities("engines_for", (own,))
+    said.one_of("placement", ("default", "search"), "default")
     _check_library(device, library, capabilities)
+    _check_own(said, own, capabilities)
     _check_format(device, precision, capabilities)
     return BuildPlan(
         library=library,
@@ -62,6 +64,15 @@ def _check_library(device: Device, library: str, capabilities: tuple[str, ...]) 
             seen=f"engines_for = {', '.join(capabilities)}, with the library tensorrt",
             allowed="one compute capability: TensorRT builds on the GPU that runs the engine",
             next_step='leave engines_for out, or set parameters.library = "tensorrt_rtx"',
+        )
+
+
+def _check_own(said: Parameters, own: str, capabilities: tuple[str, ...]) -> None:
+    if own not in capabilities:
+        raise said.wrong(
+            "engines_for",
+            f"{', '.join(capabilities)}, and the GPU has {own}",
+            f"a list with {own} in it: set both keys",
         )
 
 

@@ -1,8 +1,10 @@
 """Computes what an engine should compute, on a machine without the GPU: ONNX Runtime on the bundle's own ONNX file.
 
-Every operator runs as it is written, without fusion, in the number format of the strongly typed graph. A product of two
-int8 values is accumulated in fp32, which is exact up to 2^24, so that between quantizations the emulation differs from
-integer hardware by the rounding of the scales alone. Latency is no business of an emulator: it says so.
+Every operator runs as it is written, without fusion. A product of two int8 values is accumulated in fp32, which is
+exact up to 2^24. Constants are those of the strongly typed graph; what ONNX Runtime has no fp16 kernel for on a
+processor, which is nearly everything, it computes in fp32 without rounding in between. So roundings to fp16 and
+overflows of fp16 are not emulated; overflows are looked for when a graph is made
+(``targets/tensorrt/formats/half_range.py``). Latency is no business of an emulator: it says so.
 """
 
 from __future__ import annotations

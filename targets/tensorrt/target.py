@@ -29,7 +29,7 @@ class TensorRtTarget(Backend):
 
         return why_absent(device)
 
-    def static_counters(self, folder: Path, compiled: Compiled, device: Device) -> Counters:
+    def static_counters(self, folder: Path, compiled: Compiled) -> Counters:
         """What the compiler planned: kernels, their number formats, memory; nothing where the device compiles."""
         from targets.tensorrt.figures import of_schedule
 

@@ -168,7 +168,7 @@ class _Build:
                 runner.bind(native[-1])()
             counters = runner.counters()
         if absent:  # the compiler's plan tells the precisions
-            counters = self.backend.static_counters(bundle, compiled, self.device)
+            counters = self.backend.static_counters(bundle, compiled)
         return [outputs_to_canonical(one, compiled.outputs, self.model.outputs) for one in raw], counters
 
 

@@ -210,7 +210,9 @@ def test_a_jetson_whose_driver_tells_more(tmp_path: Path, nvml) -> None:
     assert gpu.clocks == (GpuClock("graphics", 1.575e9, 1.575e9, 1.575e9),)
 
 
-def test_a_jetson_without_nvml_for_python_is_known_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jetson_without_nvml_for_python_is_known_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)  # as in the image, and on every board as it comes
     before = look(write(tmp_path, ORIN | {"dev/nvidiactl": ""}))
     after = dataclasses.replace(before, uses_cuda=True)

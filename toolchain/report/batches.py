@@ -28,7 +28,7 @@ class Sweep:
 
 
 def sweeps(entries: Sequence[Entry]) -> list[Sweep]:
-    """One sweep per device and engine with a bundle that was run at several batch sizes, or at one that is not 1."""
+    """One sweep per device and engine with figures, measured or planned, of a batch size that is not 1."""
     found: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         if any(row.batch != 1 for row in entry.batches):

@@ -106,6 +106,10 @@ class Delivery:
         self._staged.append(staged)
         return staged
 
+    def withdraw(self, name: str) -> None:
+        """Take back a bundle, whether it was staged or not."""
+        self._staged = [staged for staged in self._staged if staged.name != name]
+
     def finish(self, result: BuildResult) -> BuildResult:
         """Write the summary and the report, and put everything in its place; from here on nothing needs room."""
         from toolchain.report import write_report

@@ -7,8 +7,17 @@ from collections.abc import Iterator, Mapping
 from profiles.measurement import Metric, unavailable
 from targets.artifact import NOT_RUN, Artifact
 from targets.registry import BASELINE
+from toolchain.steps.evaluate import no_accuracy
 from toolchain.steps.figures import EMULATOR
 from toolchain.steps.plan import Plan
+from toolchain.steps.source import ModelSource
+
+
+def not_judged(plan: Plan, source: ModelSource) -> str:
+    """Why a bundle's accuracy cannot be told; empty when it can."""
+    if plan.target == "null":
+        return "the null target does not compute the model"
+    return no_accuracy(source.data, source.task)
 
 
 def notes_of(plan: Plan, artifact: Artifact) -> Iterator[str]:

@@ -11,7 +11,6 @@ from profiles.errors import ConfigError, UnsupportedError
 from profiles.machine import describe, snapshot
 from profiles.measurement import Metric, as_simulated, as_stand_in
 from profiles.profiler import Profile, not_run
-from profiles.runner import Counters
 from profiles.sampling import Settings
 from targets.artifact import PROFILE, Artifact, load_artifact, write_json
 from targets.base import CALIBRATED, QUANTIZED, ExportedModel, Scheme, SupportReport
@@ -22,6 +21,7 @@ from toolchain.project.device_section import DeviceEntry
 from toolchain.project.models import Project
 from toolchain.steps.bundle import BundleJob
 from toolchain.steps.figures import EMULATOR
+from toolchain.steps.planned import planned, with_planned
 from toolchain.steps.source import ModelSource
 
 #: What executes a bundle here when its device is not a machine like this one.
@@ -96,16 +96,11 @@ class Plan:
     def _measured(
         self, artifact: Artifact, settings: Settings, via: str, update: Callable[[int, int], None]
     ) -> Profile:
-        planned = self._static_counters(artifact)
         if artifact.not_run and not via:
-            return not_run(planned, artifact.not_run, settings)
+            return not_run(planned(artifact), artifact.not_run, settings)
         if via:  # here, the golden outputs were computed by this engine a moment ago
             verify_bundle(artifact, via=via)
-        profile = profile_bundle(artifact, settings, via=via, progress=update)
-        return dataclasses.replace(profile, metrics={**planned.metrics, **profile.metrics})
-
-    def _static_counters(self, artifact: Artifact) -> Counters:
-        return load_target(self.target).static_counters(artifact.folder, artifact.compiled, self.device)
+        return with_planned(profile_bundle(artifact, settings, via=via, progress=update), planned(artifact))
 
     def as_run(self, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
         """Figures obtained by running the bundle on this machine, marked as stand-ins where it is not the device."""

@@ -6,17 +6,25 @@ Each was found with TensorRT-RTX 1.7, and is tested against it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from targets.onnx_tools import OnnxNode
+from profiles.errors import UnsupportedError
+from targets.onnx_tools import OnnxNode, constant_values, list_nodes, weights
 from targets.tensorrt.plan import BuildPlan
 
 #: Whether a node cannot be compiled.
 Limit = Callable[[OnnxNode, BuildPlan], bool]
+_QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 def unsigned_quantization(node: OnnxNode, plan: BuildPlan) -> bool:
     """uint8 quantization would be read as int8 without a word; allowed: int8 with zero point 0"""
-    return node.op in ("QuantizeLinear", "DequantizeLinear") and "uint8" in node.input_dtypes
+    return _unsigned(node)
+
+
+def quantized_bias(node: OnnxNode, plan: BuildPlan) -> bool:
+    """int32 values, as quantizers make them of biases, cannot be dequantized; allowed: biases in float"""
+    return _quantized_bias(node)
 
 
 def suppression(node: OnnxNode, plan: BuildPlan) -> bool:
@@ -30,39 +38,47 @@ def product_on_turing(node: OnnxNode, plan: BuildPlan) -> bool:
     return turing and plan.precision == "fp32" and node.op in ("Gemm", "MatMul")
 
 
-def quantized_bias(node: OnnxNode, plan: BuildPlan) -> bool:
-    """int32 values, as quantizers make them of biases, are not dequantized; keep biases in float"""
-    return node.op == "DequantizeLinear" and node.input_dtypes[:1] == ("int32",)
-
-
 LIMITS: tuple[Limit, ...] = (unsigned_quantization, quantized_bias, suppression, product_on_turing)
-
-
-def check_quantization(graph: Any) -> None:
-    """Refuse Q/DQ nodes that TensorRT refuses, or takes for something else, before a device has to.
-
-    Args:
-        graph: a ``ModelProto``.
-
-    Raises:
-        UnsupportedError: a zero point other than 0, unsigned values, or a quantized bias; names the node.
-    """
-    constants = dict(weights(graph))
-    for node in list_nodes(graph):
-        if node.op in ("QuantizeLinear", "DequantizeLinear"):
-            why = next((str(limit.__doc__) for limit in (unsigned_quantization, quantized_bias) if limit(node, None)), "")
-            shift = constants.get(node.inputs[2]) if len(node.inputs) > 2 else None
-            if not why and shift is not None and constant_values(shift).astype(np.float32).any():
-                why = "a zero point other than 0"
-            if why:
-                raise UnsupportedError(
-                    "wanted quantization that TensorRT has",
-                    seen=f"{node.op} '{node.name}': {why.split(';')[0]}",
-                    allowed="int8 (int4, fp8) with zero point 0, and biases in float",
-                    next_step="give the float model; the target tensorrt quantizes it",
-                )
 
 
 def beyond(node: OnnxNode, plan: BuildPlan) -> str:
     """Why a node cannot be compiled; empty when nothing is known against it."""
     return next((str(limit.__doc__) for limit in LIMITS if limit(node, plan)), "")
+
+
+def check_quantization(graph: Any) -> None:
+    """Refuse quantization that TensorRT refuses or takes for something else; a device would find out too late.
+
+    Args:
+        graph: a ``ModelProto``.
+
+    Raises:
+        UnsupportedError: unsigned values, a quantized bias, or a zero point other than 0; names the node.
+    """
+    constants = dict(weights(graph))
+    for node in list_nodes(graph):
+        why = _misread(node, constants) if node.op in _QUANTIZERS else ""
+        if why:
+            raise UnsupportedError(
+                "wanted quantization that TensorRT has",
+                seen=f"node '{node.name}' ({node.op}): {why}",
+                allowed="signed values, zero point 0, biases in float",
+                next_step="quantize the float model with the target tensorrt, whose scheme is symmetric",
+            )
+
+
+def _misread(node: OnnxNode, constants: Any) -> str:
+    if _quantized_bias(node):
+        return "a DequantizeLinear of int32 values, as quantizers make them of biases"
+    shift = constants.get(node.inputs[2]) if len(node.inputs) > 2 else None
+    if shift is not None and constant_values(shift).astype("float32").any():
+        return "a zero point other than 0"
+    return "uint8 quantization, which TensorRT would silently read as int8" if _unsigned(node) else ""
+
+
+def _unsigned(node: OnnxNode) -> bool:
+    return node.op in _QUANTIZERS and "uint8" in node.input_dtypes
+
+
+def _quantized_bias(node: OnnxNode) -> bool:
+    return node.op == "DequantizeLinear" and node.input_dtypes[:1] == ("int32",)

@@ -43,14 +43,16 @@ def weight_scales(values: Array, axis: int | None) -> Array:
 
 
 def _scale(wanted: Array) -> Array:
-    """fp16 numbers, unless fp16 has no number as small as the largest of them; zero becomes one.
+    """fp16 numbers, unless fp16 has no number as small as the largest of them; a channel of zeros has that one.
 
     A channel far below the others of its tensor gets the smallest fp16 number.
     """
     largest = float(np.max(wanted, initial=0.0))
+    filled = np.where(wanted > 0, wanted, largest)
     if 0 < largest < FP16_TINY:
-        return np.where(wanted > 0, np.maximum(wanted, np.finfo(np.float32).tiny), 1.0).astype(np.float32)
-    return fp16_scale(wanted)
+        exact = np.maximum(filled, np.finfo(np.float32).tiny).astype(np.float32)
+        return np.nextafter(exact, np.float32(1))
+    return fp16_scale(filled)
 
 
 def quantize_weights(values: Array, scale: Array, axis: int | None) -> Array:

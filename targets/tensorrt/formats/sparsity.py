@@ -64,7 +64,7 @@ def sparse_notes(model: Any) -> dict[str, str]:
             "wanted sparse weights: in some layer, two zeros in every four weights along the input channels",
             seen=f"no such layer among {len(rows)}; the emptiest has {densest:.0%} zeros",
             allowed="at least one layer with the 2:4 pattern",
-            next_step="prune the model to 2:4 before the build, or set sparse_weights = false under this [[device]]",
+            next_step="prune the model to 2:4 first, or set parameters.sparse_weights = false under overrides",
         )
     dense = [row.name for row in rows if not row.is_sparse]
     words = f"{len(sparse)} of {len(rows)} layers have the 2:4 pattern"

@@ -54,6 +54,16 @@ def test_sparse_weights_without_a_sparse_layer_are_refused(tmp_path, model):
     assert not list((tmp_path / "out").iterdir()), "refused before anything is written"
 
 
+def test_sparse_layers_are_named_in_the_manifest(tmp_path):
+    weights = np.tile(np.array([1.0, 0, 0, 2.0], np.float32), (8, 2)).reshape(8, 8, 1, 1)
+    nodes = [node("Conv", ["x", "w"], ["c"], name="half"), node("Conv", ["c", "v"], ["y"], name="full")]
+    constants = [nets["const"]("w", weights), nets["const"]("v", np.ones((8, 8, 1, 1)))]
+    model = make(nodes, constants, {"x": (1, 8, 4, 4)}, {"y": (1, 8, 4, 4)})
+    compiled = written(tmp_path / "out", nets["exported"](model, tmp_path / "in.onnx"), sparse_weights=True)
+    assert compiled.options["sparse weights"] == "1 of 2 layers have the 2:4 pattern; dense: full"
+    assert load_plan(tmp_path / "out").sparse_weights
+
+
 def test_what_a_bundle_for_two_gpus_and_two_batches_holds(tmp_path, model):
     compiled = written(tmp_path / "out", model, batches=[1, 4], engines_for=["8.6", "12.0"])
     names = {"plan.json", "model.onnx", "batch4.onnx", "batch1.engine", "batch4.engine", "schedule.json"}

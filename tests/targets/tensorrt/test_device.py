@@ -117,3 +117,15 @@ def test_profiles_of_jetsons_have_plans(name):
 def test_errors_are_our_own():
     with pytest.raises(EdgewrightError):
         plan_for(load_device("cortex-m4-an386"), "fp32")
+
+
+def test_engines_for_other_gpus_only_are_a_mistake():
+    with pytest.raises(ConfigError) as caught:
+        plan_for(device(compute_capability="7.5", engines_for=["8.6"]), "fp32")
+    assert "8.6" in caught.value.seen and "7.5" in caught.value.seen
+
+
+def test_an_unknown_placement_is_refused_in_every_precision():
+    with pytest.raises(ConfigError) as caught:
+        plan_for(device(compute_capability="8.6", placement="best"), "fp16")
+    assert "default, search" in caught.value.allowed

@@ -1,14 +1,17 @@
 """Precisions that are shown side by side: which are added, how they are named, and that they never stop a build."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import toolchain
-from profiles.errors import EdgewrightError, UnsupportedError
+from profiles.errors import EdgewrightError, UnsupportedError, VerificationError
 from targets.onnxruntime.target import OnnxRuntimeTarget
-from toolchain.pipeline import finished, refuse
+from toolchain.pipeline import measured, refuse
 from toolchain.progress import Progress
 from toolchain.project import project_from_dict
 from toolchain.steps.companions import LeftOut, companions
+from toolchain.steps.deliver import Delivery
 from toolchain.steps.plan import make_plans
 
 DATA = {"data": {"source": "npz:samples.npz"}}
@@ -90,19 +93,41 @@ def test_a_companion_that_is_not_supported_is_left_out_with_a_note(source, tiny,
     assert "local-cpu-fp16, for comparison, is left out: no fp16 here (fp16)" in capsys.readouterr().err
 
 
-def test_a_companion_that_cannot_be_made_is_left_out_and_what_was_asked_for_is_not(source, tiny, samples, tmp_path):
+def test_a_companion_that_cannot_be_made_is_left_out(source, tiny, samples, tmp_path, monkeypatch):
     opened = source({"model": {"source": "tiny.onnx"}, "device": [{"profile": "local-cpu"}]})
     plans = make_plans(opened.project, opened)
     plans += companions(plans, opened.project, opened)
     said = []
     left_out = LeftOut(said.append)
     left_out.impossible(plans, opened)
-    assert list(finished(plans, [tmp_path, EdgewrightError("it broke")], left_out)) == [(plans[0], tmp_path)]
+    monkeypatch.setattr("toolchain.pipeline.measure", lambda plan, folder, site: (plan, folder))
+    site = SimpleNamespace(delivery=Delivery(tmp_path))
+    assert list(measured(plans, [tmp_path, EdgewrightError("it broke")], site, left_out)) == [(plans[0], tmp_path)]
     assert said == ["local-cpu-fp16, for comparison, is left out: it broke"]
     assert [(row.precision, row.why.partition(":")[0]) for row in left_out.rows] == [
         ("int8", "there are no samples to calibrate with"),
         ("fp16", "it broke"),
     ]
+
+
+@pytest.mark.parametrize("who", ["local-cpu", "local-cpu-fp16"])
+def test_only_a_companion_may_fail_where_it_is_measured(tiny, here, monkeypatch, who):
+    """As over ssh, where golden outputs are checked once more."""
+    project = project_from_dict({"model": {"source": "tiny.onnx"}, "device": [{"profile": "local-cpu"}]})
+
+    def profile(self, folder, settings, progress):
+        if self.name == who:
+            raise VerificationError("other outputs there", seen="0.5")
+
+    monkeypatch.setattr("toolchain.steps.plan.Plan.profile", profile)
+    if who == "local-cpu":
+        with pytest.raises(VerificationError):
+            toolchain.build(project, out="out")
+        return
+    result = toolchain.build(project, out="out")
+    assert [entry.name for entry in result.entries] == ["local-cpu"]
+    assert ("fp16", "other outputs there (0.5)") in [(row.precision, row.why) for row in result.not_built]
+    assert not (here / "out" / who).exists(), "a bundle that no figure speaks of was delivered"
 
 
 def test_the_summary_says_what_is_missing_beside(tiny):

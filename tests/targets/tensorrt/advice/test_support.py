@@ -143,7 +143,8 @@ def test_limits_that_only_the_compiler_has(ask, tmp_path, graph, parameters, lim
 
 
 def test_every_limit_is_tested():
-    assert set(limits.LIMITS) == {limits.unsigned_quantization, limits.suppression, limits.product_on_turing}
+    tested = {limits.unsigned_quantization, limits.quantized_bias, limits.suppression, limits.product_on_turing}
+    assert set(limits.LIMITS) == tested
 
 
 def test_models_that_cannot_be_asked_about_have_a_problem(ask, tmp_path):

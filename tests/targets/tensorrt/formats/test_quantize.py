@@ -350,3 +350,28 @@ def test_the_graph_is_standard_onnx_of_its_operator_set(int8, opset):
     onnx.checker.check_model(proto, full_check=True)
     assert {n.domain for n in proto.graph.node} == {""}
     assert nets["computed"](nets["schedule"](proto, "int8", "8.6"), "conv") == {"conv": "int8"}
+
+
+def test_only_float32_models_are_quantized(int8):
+    again = onnx.load(str(int8(device=SINGLE)[0].onnx))
+    with pytest.raises(UnsupportedError, match="float32 model") as error:
+        int8(again)
+    assert "quantized already" in error.value.seen
+    nodes = [node("Cast", ["x"], ["h"], to=10), node("MatMul", ["h", "w"], ["m"]), node("Cast", ["m"], ["y"], to=1)]
+    half = make(nodes, [const("w", np.ones((4, 4)), np.float16)], {"x": (1, 4)}, {"y": (1, 4)})
+    with pytest.raises(UnsupportedError, match="float32 model") as error:
+        int8(half)
+    assert "float16" in error.value.seen
+
+
+def test_weights_that_are_named_as_inputs_are_constants(tmp_path):
+    """As ONNX demanded before IR version 4."""
+    nodes = [node("Conv", ["x", "w"], ["y"], name="conv")]
+    old = make(nodes, [weights("w", 4, 3, 1, 1)], {"x": (1, 3, 5, 5), "w": (4, 3, 1, 1)}, {"y": (1, 4, 5, 5)}, opset=8)
+    old.ir_version = 3
+    sample = {"x": nets["samples"](old, 1)[0]["x"]}
+    source = nets["exported"](old, tmp_path / "in.onnx")
+    model = to_int8(dataclasses.replace(source, inputs=source.inputs[:1]), [sample], RTX, Scheme("int8"), tmp_path)
+    proto = onnx.load(str(model.onnx))
+    assert [value.name for value in proto.graph.input] == ["x"] and "w_quantized" in nets["constants"](proto)
+    assert nets["run"](proto, sample)["y"] == pytest.approx(nets["run"](old, sample)["y"], abs=0.2)

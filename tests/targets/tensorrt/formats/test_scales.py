@@ -20,27 +20,34 @@ from targets.tensorrt.placement.stored import store
 
 #: Rounding up to fp16 adds at most one step of its 10 bits.
 ULP = 2.0**-10
+ends = st.just(0.0) | st.floats(1e-30, 1e4) | st.floats(-1e4, -1e-30)
 magnitudes = st.floats(1e-3, 1e3)
 matrices = hnp.arrays(
     np.float32, hnp.array_shapes(min_dims=2, max_dims=4, max_side=5), elements=st.floats(-9, 9, width=32)
 )
 
 
-@hypothesis.given(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))
+@hypothesis.given(ends, ends)
 def test_the_larger_end_of_a_range_is_at_127(low, high):
     scale, largest = symmetric_scale((low, high)), max(abs(low), abs(high))
     if largest == 0:
         assert scale == 1
     else:
         assert LARGEST * scale >= largest * (1 - 1e-12)
-        assert scale == np.float16(scale), "scales are fp16 numbers"
-        assert scale <= max(largest / LARGEST * (1 + ULP), FP16_NORMAL + FP16_TINY)
+        if largest / LARGEST >= FP16_TINY:
+            assert scale == np.float16(scale), "scales are fp16 numbers"
+        normal = largest / LARGEST * (1 + ULP)
+        assert scale <= max(normal, min(FP16_NORMAL + FP16_TINY, largest / LARGEST + FP16_TINY))
 
 
 def test_known_scales():
     assert symmetric_scale((-1.0, 127 / 64)) == 1 / 64
     assert symmetric_scale((-127 * 8.0, 3.0)) == 8
     assert symmetric_scale((0.0, 1e9)) == pytest.approx(1e9 / 127), "beyond fp16 a scale is what it is"
+    assert symmetric_scale((0.0, 1e-9)) == pytest.approx(1e-9 / 127), "below fp16 too"
+    assert weight_scales(np.array([[1e9], [0.0]]), 0) == pytest.approx(1e9 / 127), "zeros do not set a scale"
+    small = weight_scales(np.array([[0.127], [0.0], [1e-9]]), 0)
+    assert small == pytest.approx([1e-3, 1e-3, FP16_TINY], rel=ULP), "of one tensor all are fp16 numbers, or none"
 
 
 def test_a_group_has_the_scale_of_its_widest_range():

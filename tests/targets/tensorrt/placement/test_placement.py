@@ -362,3 +362,40 @@ def test_random_networks_compile_strongly_typed(seed):
     made = quantized(model, nets["samples"](model, 1)[0], default_choice(LIBRARIES[seed % 2]), style)
     planned = nets["schedule"](rest_to_fp16(made) if seed % 2 else made, "int8", "8.6")
     assert nets["computed"](planned, "head") == {"head": "int8"}
+
+
+def test_names_that_are_taken_stay_with_their_owners():
+    """Exporters call biases after the layer's output (``c_bias``), and may call anything ``x_scale``."""
+    nodes = [
+        node("Conv", ["x", "x_scale", "c_bias"], ["c"], name="one"),
+        node("Relu", ["c"], ["c_raw"], name="relu"),
+        node("Conv", ["c_raw", "w", "c_factors"], ["x_DequantizeLinear_Output"], name="two"),
+        node("Add", ["x_DequantizeLinear_Output", "c"], ["y"], name="add"),
+    ]
+    constants = [
+        weights("x_scale", 4, 4, 1, 1),
+        weights("c_bias", 4),
+        weights("w", 4, 4, 1, 1),
+        weights("c_factors", 4),
+    ]
+    model = make(nodes, constants, {"x": (1, 4, 5, 5)}, {"y": (1, 4, 5, 5)})
+    sample = nets["samples"](model, 1)[0]
+    for style in Weights:
+        made = quantized(model, sample, style=style)
+        check(model, made)
+        assert nets["run"](made, sample)["y"] == pytest.approx(nets["run"](model, sample)["y"], abs=0.2), style
+
+
+@pytest.mark.parametrize("style", list(Weights))
+def test_a_bias_that_is_computed_stays_with_its_convolution(style):
+    nodes = [
+        node("Reshape", ["z", "shape"], ["b"], name="reshape"),
+        node("Conv", ["x", "w", "b"], ["y"], name="conv"),
+    ]
+    constants = [const("shape", [4], np.int64), weights("w", 4, 4, 1, 1)]
+    model = make(nodes, constants, {"x": (1, 4, 5, 5), "z": (1, 4)}, {"y": (1, 4, 5, 5)})
+    sample = nets["samples"](model, 1)[0]
+    made = quantized(model, sample, style=style)
+    check(model, made)
+    assert next(n for n in made.graph.node if n.op_type == "Conv").input[2] == "b"
+    assert nets["run"](made, sample)["y"] == pytest.approx(nets["run"](model, sample)["y"], abs=0.2)
