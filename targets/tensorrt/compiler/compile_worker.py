@@ -17,6 +17,7 @@ from typing import Any
 
 from profiles.errors import UnsupportedError
 from targets import execute
+from targets.artifact import sha256
 from targets.execute import Event
 from targets.files import write_bytes
 from targets.tensorrt.compiler.builder import Answer, ask_parser, build_engine
@@ -53,11 +54,16 @@ def compile_apart(folder: Path, plan: BuildPlan) -> Made:
 
 
 def ask_apart(path: Path, plan: BuildPlan) -> Answer:
-    """What the parser of the plan's library says of an ONNX file.
+    """What the parser of the plan's library says of an ONNX file; asked once for all precisions of one model.
 
     Raises:
         MissingToolError, ToolCrashError: as :func:`ask_parser`.
     """
+    return _asked(path, sha256(path), dataclasses.replace(plan, precision="fp32"))
+
+
+@functools.lru_cache(maxsize=64)
+def _asked(path: Path, digest: str, plan: BuildPlan) -> Answer:
     event = _ask({"action": "ask", "path": str(path), "plan": plan.as_dict()}, plan)
     faults = tuple(Fault(**{**fault, "stack": tuple(fault["stack"])}) for fault in event["faults"])
     return Answer(event["version"], faults, tuple(event["warnings"]))
