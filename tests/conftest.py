@@ -37,6 +37,8 @@ def pytest_collection_modifyitems(items):
 
 
 def _group(item) -> str:
+    if item.path.name in ("test_readme.py", "test_pages.py"):
+        return "documented"  # make demo runs once for all that is documented
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     if item.path.name != "test_matrix.py" or "case" not in parameters:
         return str(item.path)

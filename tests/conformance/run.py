@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from conformance.boards import board_of
@@ -10,6 +11,17 @@ from conformance.matrix import Cell, judge
 from conformance.subjects import Subjects
 
 from profiles.device import Device
+
+
+def compile_here() -> None:
+    """Let TensorRT's compiler run in this process: starting one for every cell takes longer than compiling.
+
+    What the process of its own is for, crashes of the compiler, has tests in ``tests/targets/tensorrt``.
+    """
+    from targets.tensorrt.compiler import compile_worker as worker
+
+    actions = {"compile": worker.do_compile, "ask": worker.do_ask}
+    worker._ask = lambda request, plan: json.loads(json.dumps(actions[request["action"]](request, lambda event: None)))
 
 
 class Matrix:
@@ -21,6 +33,7 @@ class Matrix:
     """
 
     def __init__(self, root: Path, device: Device) -> None:
+        compile_here()
         self._root, self._device, self._expected = root, device, load_expected()
         self.subjects = Subjects(root)
         self.cells: dict[tuple[str, str, str], Cell] = {}
