@@ -23,7 +23,7 @@ demo: $(STAMP)
 	$(BIN)/edgewright build examples/digits/edge.toml --out $(DEMO_OUT)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --max-worker-restart=0
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart=0
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -26,28 +26,6 @@ hypothesis.settings.register_profile("edgewright", deadline=None)
 hypothesis.settings.load_profile("edgewright")
 
 
-#: The conformance matrix is a third of all tests: it is shared out in runs of neighbouring cases.
-_CASES_TOGETHER = 6
-
-
-def pytest_collection_modifyitems(items):
-    """With pytest-xdist, tests of one file stay together, so that what they share is made once."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
-def _group(item) -> str:
-    if item.path.name in ("test_readme.py", "test_pages.py"):
-        return "documented"  # make demo runs once for all that is documented
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
-    if item.path.name != "test_matrix.py" or "case" not in parameters:
-        return str(item.path)
-    from conformance.cases import CASES
-
-    place = [case.name for case in CASES].index(parameters["case"])
-    return f"{item.path}-{place // _CASES_TOGETHER}"
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _caches(tmp_path_factory):
     """A folder for caches; what fixtures of a wider scope than a test build goes into one of them."""
