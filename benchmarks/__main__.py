@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("int8", "vendor", "memory", "cortex_m", "fuzz_tflite", "gpu")
+NAMES = ("int8", "vendor", "memory", "cortex_m", "fuzz_tflite", "gpu", "placement")
 
 
 def main() -> int:

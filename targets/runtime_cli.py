@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from profiles.arguments import count, seconds
 from profiles.errors import ConfigError
 from profiles.exit_codes import MEANINGS
 from profiles.suggest import did_you_mean
@@ -101,21 +101,3 @@ def _arguments(name: str, child: argparse.ArgumentParser) -> None:
     if name not in ("run", "health"):
         child.add_argument("--json", action="store_true", help="print JSON on standard output")
     child.add_argument("--quiet", action="store_true", help="no progress on standard error")
-
-
-def count(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of 1 or more")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """A time in seconds, 0 or more."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds, 0 or more")
-    return value

@@ -16,37 +16,32 @@ from typing import Any
 
 from profiles.runner import Array, Arrays, Counters
 from targets.base import Compiled
+from targets.reference import OnnxReference
 from targets.tensorrt.plan import ONNX
 
 
 class Emulator:
-    """An ONNX Runtime session with all graph optimizations off."""
+    """The bundle's graph in the project's float reference: an ONNX Runtime session with all optimizations off."""
 
     timed = False
 
     def __init__(self, folder: Path, compiled: Compiled) -> None:
-        self._model, self._compiled = folder / _graph(compiled), compiled
-        self._session: Any = None
+        self._graph = folder / _graph(compiled)
+        self._reference: OnnxReference | None = None
 
     def __enter__(self) -> Emulator:
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(str(self._model), options, providers=["CPUExecutionProvider"])
+        self._reference = OnnxReference(self._graph)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._session = None
+        self._reference = None
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """One inference."""
-        names = [spec.name for spec in self._compiled.outputs]
-        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        assert self._reference is not None
+        return self._reference.run(inputs)
 
     def bind(self, inputs: Arrays) -> Callable[[], object]:
         """One inference; its time means nothing."""
@@ -54,9 +49,8 @@ class Emulator:
 
     def counters(self) -> Counters:
         """Who computed."""
-        import onnxruntime as ort
-
-        return Counters(facts={"engine": f"ONNX Runtime {ort.__version__} in place of TensorRT"})
+        assert self._reference is not None
+        return Counters(facts={"engine": f"{self._reference.description}, in place of TensorRT"})
 
 
 def _graph(compiled: Compiled) -> str:

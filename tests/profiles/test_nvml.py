@@ -82,10 +82,9 @@ def test_what_cannot_be_told_is_none(nvml) -> None:
 
 
 def test_closing_after_the_driver_is_gone_hides_no_other_error(nvml) -> None:
-    opened = Nvml(nvml)
-    opened.open()
-    nvml.fails = {"nvmlShutdown": pynvml.NVML_ERROR_UNINITIALIZED}
-    opened.close()
+    with pytest.raises(ZeroDivisionError), Nvml(nvml):
+        nvml.fails = {"nvmlShutdown": pynvml.NVML_ERROR_UNINITIALIZED}
+        raise ZeroDivisionError
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from targets.registry import TARGETS, load_target
 from toolchain.report.entries import Build, Entry
 from toolchain.report.ranking import LATENCY, Judgement, judge
 from toolchain.report.stats import speed_up
-from toolchain.report.table import NOT_LISTED, fitted
-from toolchain.report.words import KINDS, KindWords, Scale, explain, scale_for, title_of
+from toolchain.report.table import NOT_LISTED, Column, fitted
+from toolchain.report.words import KINDS, KindWords, explain, scale_for
 
 #: Clocks, most telling first: what the GPU itself took, then what the caller waited for.
 LATENCIES = ("latency_events_p50", LATENCY)
@@ -145,22 +145,6 @@ def _tie(first: Metric, other: Metric) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
-    """A column of the table; ``span`` is 0 where an earlier column's group heading covers it."""
-
-    metric: str
-    group: str
-    title: str
-    span: int
-    scale: Scale
-
-    @property
-    def name(self) -> str:
-        """For a phone, where headings stand beside each figure."""
-        return title_of(self.metric)
-
-
-@dataclasses.dataclass(frozen=True)
 class Cell:
     """One figure with the badge of its kind; ``best`` among those that may be ranked against it."""
 
@@ -214,7 +198,7 @@ def _column(shown: Sequence[tuple[str, str, str, bool | None]], index: int, grou
     every = (*group.entries, *group.beside)
     values = [v for e in every for name in family or [metric] if (v := e.value(name)) is not None]
     span = sum(other == heading for _, other, _, _ in shown) if first else 0
-    return Column(metric, heading, title, span, scale_for(metric, values))
+    return Column(heading, title, metric, span, scale_for(metric, values))
 
 
 def _cells(group: Group, column: Column, *, largest: bool | None) -> list[Cell]:

@@ -59,10 +59,11 @@ class LeftOut:
 
 
 def _groups(plans: Iterable[Plan]) -> list[list[Plan]]:
-    """Plans that differ in precision alone."""
+    """Plans that differ in nothing but precision, and in how int8 is calibrated."""
     groups: dict[str, list[Plan]] = {}
+    same = {"name": "", "precision": "fp32", "budget": Budget(), "calibrator": "minmax"}
     for plan in plans:
-        key = plan.entry.model_copy(update={"name": "", "precision": "fp32", "budget": Budget()}).model_dump_json()
+        key = plan.entry.model_copy(update=same).model_dump_json()
         groups.setdefault(f"{plan.target} {key}", []).append(plan)
     return list(groups.values())
 

@@ -23,6 +23,9 @@ from targets.tensorrt.gpu.cuda_types import LIBRARY
 from targets.tensorrt.plan import ONNX, PLAN, BuildPlan
 from targets.tensorrt.store.engine_shipped import onnx_name
 
+if os.environ.get("CI") and importlib.util.find_spec("tensorrt_rtx") is None:
+    raise RuntimeError("CI tests with the real TensorRT-RTX, and it is not installed: pip install '.[tensorrt]'")
+
 HERE = Path(__file__).parent
 FAKE = HERE / "fake"
 RTX_VERSION = "1.7.1.116"  # also that of the fake

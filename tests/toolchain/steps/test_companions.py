@@ -54,6 +54,13 @@ def test_entries_that_differ_in_more_than_the_precision_have_companions_of_their
     assert added(one, two) == [("one-fp32", "fp32"), ("two-fp16", "fp16")]
 
 
+def test_entries_that_differ_in_the_calibrator_share_their_companions(added):
+    entries = [
+        {"profile": "local-cpu", "name": how, "precision": "int8", "calibrator": how} for how in ("minmax", "mse")
+    ]
+    assert added(*entries, **DATA) == [("minmax-fp32", "fp32"), ("minmax-fp16", "fp16")]
+
+
 def test_targets_without_the_wish_get_none(added, monkeypatch):
     monkeypatch.setattr(OnnxRuntimeTarget, "side_by_side", ())
     assert added({"profile": "local-cpu"}, **DATA) == []

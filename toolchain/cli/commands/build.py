@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from profiles.arguments import count
 from profiles.errors import BudgetMissedError
 from toolchain.cli.common import add_model_options, read_project
 from toolchain.cli.output import print_json, print_line, print_table
-from toolchain.cli.parser import count
 from toolchain.streams import tell
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from profiles.arguments import count
 from profiles.errors import ConfigError
 from profiles.measurement import Kind
 from toolchain.cli.output import MARKS, legend, print_json, print_line, print_table, show
-from toolchain.cli.parser import count
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

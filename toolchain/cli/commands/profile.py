@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from profiles.arguments import count, seconds
 from toolchain.cli.output import print_json, print_line
-from toolchain.cli.parser import count, seconds
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

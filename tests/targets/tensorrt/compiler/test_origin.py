@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from onnx import helper
 
+from profiles.errors import ConfigError
 from targets.tensorrt.compiler.origin import Origins, origin
 
 nets = runpy.run_path(str(Path(__file__).parents[1] / "nets.py"))
@@ -62,4 +63,6 @@ def test_nodes_are_found_by_the_names_that_compilers_give_them(tmp_path):
 
 
 def test_the_file_is_not_read_before_it_is_needed(tmp_path):
-    Origins(tmp_path / "is not there")
+    ask = Origins(tmp_path / "is not there")
+    with pytest.raises(ConfigError):
+        ask("relu")

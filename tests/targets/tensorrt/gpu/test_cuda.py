@@ -166,9 +166,12 @@ def test_the_watermark_keeps_the_highest_use(context):
 
 
 def test_giving_back_twice_is_harmless(context):
+    before = context.fake.fake_cuda_live()
     memory = DeviceMemory(context, 64)
+    assert context.fake.fake_cuda_live() == before + 1
     memory.close()
     memory.close()
+    assert context.fake.fake_cuda_live() == before
 
 
 def test_the_stopwatch_counts_the_time_between_its_events(context):
