@@ -1,5 +1,27 @@
-"""Compression passes on torch modules. This release has the mechanism and no pass yet.
+"""Compression of torch models: pruning, sparsity, low rank, distillation.
 
-A pass is registered in two places with one name: its options in ``toolchain.project.steps.STEPS``, so that
-a project file is checked without torch, and its function in ``toolchain.compress.recipe.PASSES``.
+``compress(model, [Prune(method="l1", ratio=0.5)], example_input=x)`` runs a recipe; ``edgewright methods``
+lists what there is. Importing this package loads no torch.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolchain.compress.recipe import CompressResult, Row, compress
+    from toolchain.project.recipe import Distill, Finetune, LowRank, Prune, Sparsify, Teacher
+
+_FROM = {
+    **dict.fromkeys(("compress", "CompressResult", "Row"), "toolchain.compress.recipe"),
+    **dict.fromkeys(("Distill", "Finetune", "LowRank", "Prune", "Sparsify", "Teacher"), "toolchain.project.recipe"),
+}
+__all__ = ["CompressResult", "Distill", "Finetune", "LowRank", "Prune", "Row", "Sparsify", "Teacher", "compress"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FROM:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    import importlib
+
+    return getattr(importlib.import_module(_FROM[name]), name)

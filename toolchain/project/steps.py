@@ -13,16 +13,14 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 from profiles.suggest import did_you_mean
 from toolchain.project.common import Frozen, problem
 from toolchain.project.problems import describe
-
-#: Name of a step to the model of its options. This release has none.
-STEPS: dict[str, type[Frozen]] = {}
+from toolchain.project.recipe import STEPS, StepOptions
 
 
 class Step(Frozen):
     """One compression step: its registered ``name`` and its validated ``options``."""
 
     name: str
-    options: SerializeAsAny[Frozen]
+    options: SerializeAsAny[StepOptions]
 
 
 def _read_step(value: Any) -> Step:
@@ -37,14 +35,14 @@ def _read_step(value: Any) -> Step:
         raise problem(
             "names no compression step",
             seen=f"'{name}'",
-            allowed=", ".join(STEPS) or "none: this release has no compression steps yet",
-            next_step=did_you_mean(name, STEPS) or ("" if STEPS else "leave steps = []"),
+            allowed=", ".join(STEPS),
+            next_step=did_you_mean(name, STEPS) or "see: edgewright methods",
             at=(name,),
         )
     return Step(name=name, options=_read_options(name, options))
 
 
-def _read_options(name: str, options: Any) -> Frozen:
+def _read_options(name: str, options: Any) -> StepOptions:
     try:
         return STEPS[name].model_validate(options)
     except ValidationError as error:

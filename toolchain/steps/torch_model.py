@@ -68,7 +68,8 @@ class TorchModel:
         """The model in eval mode, weights loaded, compression recipe applied."""
         from toolchain.compress.recipe import compress
 
-        return compress(load_module(self.spec), self.project.compress.steps, self.sample).model
+        steps = [step.options for step in self.project.compress.steps]
+        return compress(load_module(self.spec), steps, self.data.splits if self.data else None, self.sample).model
 
     @functools.cached_property
     def golden_inputs(self) -> dict[str, Array]:

@@ -63,8 +63,13 @@ def augment(raw: Array, layout: str, generator: np.random.Generator) -> Array:
     height, width = images.shape[2:]
     padded = np.pad(images, ((0, 0), (0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT)))
     windows = sliding_window_view(padded, (height, width), axis=(2, 3))
-    down, right = generator.integers(0, 2 * SHIFT + 1, (2, len(raw)))
+    down, right, mirror = draw_moves(len(raw), generator)
     moved = windows[np.arange(len(raw)), :, down, right]
-    mirror = generator.random(len(raw)) < 0.5
     moved[mirror] = moved[mirror, :, :, ::-1]
     return np.ascontiguousarray(moved if layout == "NCHW" else np.moveaxis(moved, 1, 3))
+
+
+def draw_moves(count: int, generator: np.random.Generator) -> tuple[Array, Array, Array]:
+    """How each of ``count`` images is moved: rows and columns of the crop's corner, and whether it is mirrored."""
+    down, right = generator.integers(0, 2 * SHIFT + 1, (2, count))
+    return down, right, generator.random(count) < 0.5

@@ -16,7 +16,7 @@ from toolchain.frontend.weights import encode_torch, write_atomically
 if TYPE_CHECKING:
     import torch
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclasses.dataclass
@@ -28,6 +28,7 @@ class Checkpoint:
         epoch: number of epochs behind us.
         losses: mean training loss of each.
         model, optimizer, scheduler: their state dicts.
+        extra: state dicts of the objective and of the hooks.
     """
 
     run: str
@@ -36,6 +37,7 @@ class Checkpoint:
     model: dict[str, Any]
     optimizer: dict[str, Any]
     scheduler: dict[str, Any]
+    extra: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write the file; whenever we are stopped, it is the old one or the new one.
@@ -82,12 +84,17 @@ def _damaged(path: Path, why: str) -> ModelError:
     return ModelError("the checkpoint cannot be read", seen=f"{path}: {why}", next_step="delete it to start afresh")
 
 
-def run_identity(model: torch.nn.Module, digest: str, spec: TrainSpec, task: str) -> str:
-    """A hash of the initial weights, the data's digest, the settings and the task."""
+def run_identity(model: torch.nn.Module, digest: str, spec: TrainSpec, task: str, *extras: str) -> str:
+    """A hash of the initial weights, the data's digest, the settings, the task and what else the run depends on."""
     import torch
 
-    found = hashlib.sha256(repr((FORMAT, digest, spec, task)).encode())
+    found = hashlib.sha256(repr((FORMAT, digest, spec, task, extras)).encode())
     for name, value in model.state_dict().items():
         found.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
         found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
+
+
+def checkpoint_name(purpose: str) -> str:
+    """A file name for the checkpoint of a run that people call ``purpose``."""
+    return f"{hashlib.sha256(purpose.encode()).hexdigest()[:16]}.pt"

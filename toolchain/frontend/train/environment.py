@@ -23,11 +23,11 @@ def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return bool(lines) and any(flag in lines[0].split() for flag in BF16_FLAGS)
 
 
-def resolve_precision(precision: str) -> str:
-    """``auto`` as ``bf16`` or ``fp32`` of this machine; anything else as it is."""
+def resolve_precision(precision: str, device: str = "cpu") -> str:
+    """``auto`` as ``bf16`` or ``fp32`` of this machine; anything else as it is. Accelerators train in bf16."""
     if precision != "auto":
         return precision
-    return "bf16" if cpu_has_bf16() else "fp32"
+    return "bf16" if device != "cpu" or cpu_has_bf16() else "fp32"
 
 
 @contextmanager
@@ -44,15 +44,17 @@ def bounded_threads(threads: int) -> Iterator[None]:
 
 
 @contextmanager
-def deterministic() -> Iterator[None]:
+def deterministic(device: str = "cpu") -> Iterator[None]:
     """Deterministic algorithms where torch has them, and a random state of its own; both come back."""
     import torch
 
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
+    if device != "cpu":  # as its documentation asks, before cuBLAS is first used
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[] if device == "cpu" else None):
             yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warn_only)

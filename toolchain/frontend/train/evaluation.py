@@ -81,16 +81,17 @@ def _outputs(
     if not len(data):
         raise DataError("there are no samples to evaluate on", seen="an empty part")
     fixed = fixed_batch(model)
+    place = next((value.device for value in model.state_dict().values()), torch.device("cpu"))
     done = 0
     with bounded_threads(threads):
         for x, labels in data.batches(fixed or batch):
             filled = np.concatenate([x, np.repeat(x[-1:], fixed - len(x), axis=0)]) if fixed else x
             with torch.inference_mode():
-                output = model(torch.from_numpy(filled))
+                output = model(torch.from_numpy(filled).to(place))
             if not isinstance(output, torch.Tensor) or not bool(torch.isfinite(output).all()):
                 seen = "NaN or infinity" if isinstance(output, torch.Tensor) else f"a {type(output).__name__}"
                 raise ModelError("the model must give one tensor of finite numbers", seen=seen)
             done += len(x)
             if on_progress:
                 on_progress(done, len(data), "evaluating")
-            yield x, output.float().numpy()[: len(x)], labels
+            yield x, output.float().cpu().numpy()[: len(x)], labels

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +16,18 @@ from profiles.errors import ConfigError, DataError, ModelError
 from toolchain.frontend.data import Splits
 from toolchain.frontend.exported import is_exported
 from toolchain.frontend.specs import Progress, TrainSpec
-from toolchain.frontend.train.batches import augment, check_augmentable, epoch_batches, epoch_random, steps
+from toolchain.frontend.train.batches import check_augmentable, epoch_batches, epoch_random, steps
 from toolchain.frontend.train.checkpoint import Checkpoint, run_identity
 from toolchain.frontend.train.environment import bounded_threads, deterministic, resolve_precision
+from toolchain.frontend.train.feed import Feed, open_feed
+from toolchain.frontend.train.hooks import Hook, Objective, TrainingState, task_loss
 from toolchain.frontend.zoo import CLASSIFICATION, TASKS
 
 if TYPE_CHECKING:
     import torch
+
+#: Steps between two looks at the loss where looking makes the processor wait for an accelerator.
+LOOK = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +56,9 @@ def train(
     task: str = CLASSIFICATION,
     checkpoint: Path | None = None,
     on_progress: Progress | None = None,
+    objective: Objective | None = None,
+    hooks: Sequence[Hook] = (),
+    device: str = "cpu",
 ) -> TrainResult:
     """Train ``model`` in place on ``data.train``, and leave it in eval mode.
 
@@ -63,6 +73,9 @@ def train(
         task: ``classification`` or ``reconstruction``.
         checkpoint: a file that is written after every epoch, and taken up when it exists.
         on_progress: called with (steps done, steps in all, text) after every step.
+        objective: another loss than the task's own; its parameters are trained with the model's.
+        hooks: called around every step, in this order.
+        device: torch device to train on; the model comes back on the one where it was.
 
     Raises:
         ConfigError: an unknown task, augmentation that does not fit the data, another run's checkpoint.
@@ -71,13 +84,16 @@ def train(
             the weights of the last good epoch, and so has the checkpoint.
         OutputError: the checkpoint cannot be written.
     """
-    spec = dataclasses.replace(spec, precision=resolve_precision(spec.precision))
+    spec = dataclasses.replace(spec, precision=resolve_precision(spec.precision, device))
     _check(model, data, spec, task)
     if data.train.store.keeps:
         data.train.prefetch(on_progress)
-    run = run_identity(model, data.digest, spec, task)
-    with bounded_threads(spec.threads), deterministic():
-        return _Run(model, data, spec, task).all_epochs(run, checkpoint, on_progress)
+    extras = [repr(extra) for extra in (objective, *hooks) if extra is not None]
+    run = run_identity(model, data.digest, spec, task, *extras)
+    loss = objective or task_loss(task, data.train, spec.label_smoothing)
+    with bounded_threads(spec.threads), deterministic(device), at_home(model):
+        made = _Run(model, data, spec, objective=loss, hooks=hooks, device=device)
+        return made.all_epochs(run, checkpoint, on_progress)
 
 
 def _check(model: torch.nn.Module, data: Splits, spec: TrainSpec, task: str) -> None:
@@ -95,29 +111,48 @@ def _check(model: torch.nn.Module, data: Splits, spec: TrainSpec, task: str) -> 
         check_augmentable(data)
 
 
+@contextmanager
+def at_home(model: torch.nn.Module) -> Iterator[None]:
+    """The model goes back to the device where it was, whatever happens."""
+    home = next((p.device for p in model.parameters()), None)
+    try:
+        yield
+    finally:
+        if home is not None:
+            model.to(home)
+
+
 class _Run:
     """One run: the model with its optimizer and schedule."""
 
-    def __init__(self, model: torch.nn.Module, data: Splits, spec: TrainSpec, task: str) -> None:
-        import torch
-
-        self.model, self.data, self.spec, self.task = model, data.train, spec, task
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        data: Splits,
+        spec: TrainSpec,
+        *,
+        objective: Objective,
+        hooks: Sequence[Hook],
+        device: str,
+    ) -> None:
+        self.data, self.spec, self.objective, self.hooks = data.train, spec, objective, hooks
+        self.device = device
         self.total = spec.epochs * steps(len(data.train), spec.batch)
+        model.to(device)
+        objective.to(device)
         if data.train.spec.layout == "NCHW":
-            model.to(memory_format=torch.channels_last)
-        wide = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-        narrow = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [{"params": wide, "weight_decay": spec.weight_decay}, {"params": narrow, "weight_decay": 0.0}]
-        self.optimizer: Any = torch.optim.SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=True)
-        self.schedule: Any = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, max_lr=spec.lr, total_steps=self.total + 1, cycle_momentum=False
-        )
+            _to_channels_last(model)
+        self.feed: Feed = open_feed(data.train, spec, device)
+        optimizer, self.schedule = _optimizer((model, objective), spec, self.total)
+        self.state = TrainingState(model, optimizer, spec, self.total, device)
         self.losses: list[float] = []
 
     def all_epochs(self, run: str, path: Path | None, on_progress: Progress | None) -> TrainResult:
         """Every epoch that is still to be done."""
+        for hook in self.hooks:
+            hook.start(self.state)
         start = self._take_up(path, run)
-        good = copy.deepcopy(self.model.state_dict())
+        good = copy.deepcopy(self.state.model.state_dict())
         for epoch in range(start, self.spec.epochs):
             try:
                 self._epoch(epoch, on_progress)
@@ -125,9 +160,9 @@ class _Run:
             except ModelError:
                 self._finish(good)
                 raise
-            good = copy.deepcopy(self.model.state_dict())
+            good = copy.deepcopy(self.state.model.state_dict())
             if path is not None:
-                self._state(run, epoch + 1).save(path)
+                self._saved(run, epoch + 1).save(path)
         self._finish(good)
         return TrainResult(self.spec.epochs, self.total, tuple(self.losses), self.spec.precision, start)
 
@@ -135,89 +170,87 @@ class _Run:
         found = Checkpoint.load(path, run) if path is not None else None
         if found is None:
             return 0
-        self.model.load_state_dict(found.model)
-        self.optimizer.load_state_dict(found.optimizer)
+        self.state.model.load_state_dict(found.model)
+        self.state.optimizer.load_state_dict(found.optimizer)
         self.schedule.load_state_dict(found.scheduler)
+        self.objective.load_state_dict(found.extra["objective"])
+        for hook, state in zip(self.hooks, found.extra["hooks"], strict=True):
+            hook.load_state_dict(state)
         self.losses = list(found.losses)
+        self.state.step = found.epoch * self.total // self.spec.epochs
         return found.epoch
 
-    def _state(self, run: str, epoch: int) -> Checkpoint:
-        states = self.model.state_dict(), self.optimizer.state_dict(), self.schedule.state_dict()
-        return Checkpoint(run, epoch, self.losses, *states)
+    def _saved(self, run: str, epoch: int) -> Checkpoint:
+        states = self.state.model.state_dict(), self.state.optimizer.state_dict(), self.schedule.state_dict()
+        extra = {"objective": self.objective.state_dict(), "hooks": [hook.state_dict() for hook in self.hooks]}
+        return Checkpoint(run, epoch, self.losses, *states, extra)
 
     def _finish(self, weights: dict[str, Any]) -> None:
         import torch
 
-        self.model.load_state_dict(weights)
-        self.model.to(memory_format=torch.contiguous_format)
-        self.model.eval()
+        model = self.state.model
+        model.load_state_dict(weights)
+        for hook in self.hooks:
+            hook.finish(self.state)
+        model.to(memory_format=torch.contiguous_format)
+        model.eval()
 
     def _epoch(self, epoch: int, on_progress: Progress | None) -> None:
         import torch
 
         generator = epoch_random(self.spec.seed, epoch)
         torch.manual_seed(int(generator.integers(2**62)))
-        self.model.train()
+        self.state.model.train()
+        self.objective.train()
         batches = epoch_batches(len(self.data), self.spec.batch, generator)
-        total = 0.0
+        total: Any = 0.0
+        look = 1 if self.device == "cpu" else LOOK
         for step, indices in enumerate(batches):
-            loss = self._step(indices, generator)
-            if not math.isfinite(loss):
-                raise self._diverged(epoch, f"the loss became {loss} in step {step + 1} of epoch {epoch + 1}")
-            total += loss * len(indices)
+            loss = self._step(indices, generator, always=look > 1)
+            total = total + loss.detach() * len(indices)
+            if (step + 1) % look and step + 1 < len(batches):
+                continue
+            value = float(total if look > 1 else loss)
+            if not math.isfinite(value):
+                raise self._diverged(epoch, f"the loss became {value} in step {step + 1} of epoch {epoch + 1}")
             if on_progress:
                 done = epoch * len(batches) + step + 1
-                on_progress(done, self.total, f"epoch {epoch + 1}/{self.spec.epochs}, loss {loss:.3f}")
-        self.losses.append(total / len(self.data))
+                text = f"epoch {epoch + 1}/{self.spec.epochs}, loss {float(loss):.3f}"
+                on_progress(done, self.total, text)
+        self.losses.append(float(total) / len(self.data))
+        for hook in self.hooks:
+            hook.after_epoch(self.state, epoch)
 
-    def _step(self, indices: np.ndarray[Any, Any], generator: np.random.Generator) -> float:
+    def _step(self, indices: np.ndarray[Any, Any], generator: np.random.Generator, *, always: bool) -> torch.Tensor:
+        """One step; ``always`` goes on without asking whether the loss is finite."""
         import torch
 
-        raw = self.data.raw(indices)
-        if self.spec.augment:
-            raw = augment(raw, self.data.spec.layout, generator)
-        x = torch.from_numpy(self.data.real(raw))
-        if self.data.spec.layout == "NCHW":
-            x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.spec.precision == "bf16"):
-            output = self.model(x)
-        loss = self._loss(output, x, indices)
-        value = float(loss.item())
-        if math.isfinite(value):
-            self.optimizer.zero_grad(set_to_none=True)
+        state = self.state
+        batch = self.feed.batch(indices, generator)
+        for hook in self.hooks:
+            hook.before_step(state)
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.spec.precision == "bf16"):
+            output = state.model(batch.x)
+        loss = self.objective(output, batch)
+        for hook in self.hooks:
+            loss = loss + hook.penalty(state)
+        if always or math.isfinite(float(loss.item())):
+            state.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            self.optimizer.step()
+            for hook in self.hooks:
+                hook.after_backward(state)
+            state.optimizer.step()
             self.schedule.step()
-        return value
-
-    def _loss(self, output: Any, x: torch.Tensor, indices: np.ndarray[Any, Any]) -> torch.Tensor:
-        import torch
-        from torch.nn import functional
-
-        if self.task != CLASSIFICATION or self.data.labels is None:
-            self._check_shape(output, tuple(x.shape), "the input again")
-            return functional.mse_loss(output.float(), x)
-        labels = torch.from_numpy(self.data.labels[indices])
-        count = getattr(output, "shape", (0, 0))[-1]
-        highest = int(self.data.labels.max()) + 1
-        self._check_shape(output, (len(indices), max(count, highest)), f"one value for each of {highest} classes")
-        return functional.cross_entropy(output.float(), labels, label_smoothing=self.spec.label_smoothing)
-
-    @staticmethod
-    def _check_shape(output: Any, wanted: tuple[int, ...], meaning: str) -> None:
-        seen = tuple(getattr(output, "shape", ()))
-        if seen != wanted:
-            raise ModelError(
-                f"the model's output does not fit the data: it should be {meaning}",
-                seen=f"{seen or type(output).__name__}",
-                allowed=str(wanted),
-                next_step="check the model's number of classes and its input",
-            )
+            for hook in self.hooks:
+                hook.after_step(state)
+        state.step += 1
+        return loss.detach()
 
     def _check_weights(self, epoch: int) -> None:
         import torch
 
-        bad = [k for k, v in self.model.state_dict().items() if v.is_floating_point() and not torch.isfinite(v).all()]
+        values = self.state.model.state_dict().items()
+        bad = [k for k, v in values if v.is_floating_point() and not torch.isfinite(v).all()]
         if bad:
             raise self._diverged(epoch, f"'{bad[0]}' is not finite after epoch {epoch + 1}")
 
@@ -225,3 +258,27 @@ class _Run:
         del self.losses[epoch:]
         kept = f"the weights after epoch {epoch} are kept" if epoch else "the initial weights are kept"
         return ModelError(f"training diverged; {kept}", seen=seen, next_step=f"try a lower lr than {self.spec.lr:g}")
+
+
+def _optimizer(modules: Sequence[torch.nn.Module], spec: TrainSpec, total: int) -> tuple[Any, Any]:
+    """SGD with Nesterov momentum, and one cycle of the learning rate; vectors and scalars do not decay."""
+    import torch
+
+    every = list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))
+    groups = [
+        {"params": [p for p in every if p.ndim > 1], "weight_decay": spec.weight_decay},
+        {"params": [p for p in every if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=spec.lr, total_steps=total + 1, cycle_momentum=False
+    )
+    return optimizer, schedule
+
+
+def _to_channels_last(model: torch.nn.Module) -> None:
+    """Images are faster with their channels last; modules with tensors of five axes stay as they are."""
+    import torch
+
+    if all(value.ndim != 5 for value in model.state_dict().values()):
+        model.to(memory_format=torch.channels_last)
