@@ -235,6 +235,8 @@ class Target(Protocol):
         programs: commands that it runs, with the package that installs each on Debian; their versions go there too.
         resources: folders beside the Python sources that bundles are made from.
         side_by_side: precisions of which a build makes and shows all when it makes one, because none is always fastest.
+        exploits: patterns of zeros in weights that it can skip, on some device at least (``2:4``). All other zeros are
+            computed and stored like any number; what holds for a device, ``support`` says (``targets/sparsity.py``).
     """
 
     name: str
@@ -246,6 +248,7 @@ class Target(Protocol):
     programs: Mapping[str, str]
     resources: tuple[Path, ...]
     side_by_side: tuple[str, ...]
+    exploits: frozenset[str]
 
     def absent(self, device: Device) -> str:
         """Why this machine cannot run bundles for that device, not even as a stand-in; empty when it can.
@@ -288,6 +291,7 @@ class Backend:
     programs: Mapping[str, str] = MappingProxyType({})
     resources: tuple[Path, ...] = ()
     side_by_side: tuple[str, ...] = ()
+    exploits: frozenset[str] = frozenset()
 
     def absent(self, device: Device) -> str:
         """Nothing: another machine's engine runs here too, and its figures are stand-ins."""

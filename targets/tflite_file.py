@@ -61,7 +61,11 @@ class TfliteTensor:
 
 @dataclasses.dataclass(frozen=True)
 class TfliteOperator:
-    """One operator. ``op`` is the builtin name (``CONV_2D``) or the custom code; -1 marks an absent input."""
+    """One operator.
+
+    ``op`` is the builtin name (``CONV_2D``) or the custom code; -1 marks an absent input; ``fused`` says that an
+    activation function is part of it.
+    """
 
     index: int
     op: str
@@ -70,6 +74,7 @@ class TfliteOperator:
     outputs: tuple[int, ...]
     version: int = 1
     subgraph: int = 0
+    fused: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +168,7 @@ def _parse(model: Any, path: Path, schema: Any) -> TfliteFile:
     types = {value: name.lower() for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
     codes = _operator_names(model, schema)
     tensors = tuple(t for number, graph in enumerate(graphs) for t in _tensors(model, graph, number, types))
-    operators = tuple(o for number, graph in enumerate(graphs) for o in _operators(graph, number, codes))
+    operators = tuple(o for number, graph in enumerate(graphs) for o in _operators(graph, number, codes, schema))
     main = [t for t in tensors if t.subgraph == 0]
     inputs, outputs = _chosen(main, graphs[0], "Inputs"), _chosen(main, graphs[0], "Outputs")
     signature, names_in, names_out = _signature(model, inputs, outputs)
@@ -243,14 +248,29 @@ def _constant(model: Any, number: int) -> tuple[int, int]:
     return table.Vector(table.Offset(4)), buffer.DataLength()
 
 
-def _operators(graph: Any, subgraph: int, codes: list[tuple[str, bool, int]]) -> Iterator[TfliteOperator]:
+def _operators(graph: Any, subgraph: int, codes: list[tuple[str, bool, int]], schema: Any) -> Iterator[TfliteOperator]:
     for index in range(graph.OperatorsLength()):
         operator = graph.Operators(index)
         if operator.OpcodeIndex() >= len(codes):
             raise ValueError(f"operator {index} names code {operator.OpcodeIndex()}, and there are {len(codes)}")
         name, custom, version = codes[operator.OpcodeIndex()]
         inputs, outputs = _vector(operator, "Inputs"), _vector(operator, "Outputs")
-        yield TfliteOperator(index, name, custom, inputs, outputs, version, subgraph)
+        fused = not custom and _is_fused(operator, schema)
+        yield TfliteOperator(index, name, custom, inputs, outputs, version, subgraph, fused)
+
+
+#: Tables of options with a fused activation function (schema.fbs).
+_FUSING = ("Conv2DOptions", "DepthwiseConv2DOptions", "FullyConnectedOptions", "AddOptions", "MulOptions")
+
+
+def _is_fused(operator: Any, schema: Any) -> bool:
+    kind, table = operator.BuiltinOptionsType(), operator.BuiltinOptions()
+    name = next((name for name in _FUSING if getattr(schema.BuiltinOptions, name) == kind), "")
+    if not name or table is None:
+        return False
+    options = getattr(schema, name)()
+    options.Init(table.Bytes, table.Pos)
+    return bool(options.FusedActivationFunction() != schema.ActivationFunctionType.NONE)
 
 
 def _signature(model: Any, inputs: list[TfliteTensor], outputs: list[TfliteTensor]) -> tuple[str, list[str], list[str]]:

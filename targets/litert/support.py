@@ -5,10 +5,13 @@ from __future__ import annotations
 from profiles.device import Device
 from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
 from targets.fit import weights_fit
-from targets.tflite_tools import TfliteFile, TfliteOperator, read_tflite
+from targets.network import tflite_network
+from targets.sparsity import DENSE, find, notes
+from targets.tflite_tools import TfliteFile, TfliteOperator, parse_tflite, read_bytes
 
 #: Compute operators that ai-edge-quantizer leaves in float.
 _FLOAT_ONLY = frozenset({"UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "SVDF", "CONV_3D"})
+_ZEROS = f"{DENSE}: XNNPACK has sparse kernels, for files in TFLite's sparse format, which the converter does not write"
 _COMPUTE = (
     frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"}) | _FLOAT_ONLY
 )
@@ -19,11 +22,13 @@ def report(name: str, model: ExportedModel, device: Device, precision: str) -> S
     if model.tflite is None:
         problem = "no TFLite file of the model: LiteRT reads neither ONNX nor IR; start from torch or from a .tflite"
         return SupportReport(name, device.name, precision, problems=(problem,))
-    file = read_tflite(model.tflite)
+    data = read_bytes(model.tflite)
+    file = parse_tflite(data, model.tflite)
     rows = tuple(_row(file, operator, device, precision) for operator in file.operators)
     weights = sum(tensor.size for tensor in file.tensors)
     said, problems = weights_fit(device, weights)
-    return SupportReport(name, device.name, precision, rows, (*_dynamic(file), *problems), weights, said)
+    found = notes(find(tflite_network(file, data)), _ZEROS)
+    return SupportReport(name, device.name, precision, rows, (*_dynamic(file), *problems), weights, said, found)
 
 
 def _dynamic(file: TfliteFile) -> tuple[str, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from profiles.device import Device
 from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
 from targets.fit import weights_fit
+from targets.network import onnx_network
 from targets.onnx_tools import OnnxNode, list_nodes, load_onnx, weights_bytes
 from targets.onnxruntime.dialect import activations_signed
+from targets.sparsity import find, notes
 
 _COMPUTE = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU", "RNN", "Einsum"})
 #: Beyond these, Q/DQ pairs around an operator stay where they are (onnxruntime, docs/OperatorKernels.md).
@@ -24,7 +26,8 @@ def report(name: str, model: ExportedModel, device: Device, precision: str) -> S
     rows = tuple(_row(node, device, precision) for node in list_nodes(graph))
     weights = weights_bytes(graph)
     said, problems = weights_fit(device, weights)
-    return SupportReport(name, device.name, precision, rows, problems, weights, said)
+    found = notes(find(onnx_network(graph)))
+    return SupportReport(name, device.name, precision, rows, problems, weights, said, found)
 
 
 def _row(node: OnnxNode, device: Device, precision: str) -> OpSupport:

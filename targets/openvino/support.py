@@ -8,9 +8,11 @@ from profiles.device import Device
 from profiles.errors import UnsupportedError
 from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
 from targets.fit import weights_fit
+from targets.network import network
 from targets.openvino.left_in_float import reason
 from targets.openvino.models import open_network
 from targets.openvino.precision import missing
+from targets.sparsity import DENSE, find, notes
 
 _PLUMBING = {"Parameter", "Result", "Constant"}
 _COMPUTE = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul", "LSTMSequence", "GRUSequence"}
@@ -24,16 +26,24 @@ def report(name: str, model: ExportedModel, device: Device, precision: str) -> S
     if not (model.native or model.onnx or model.tflite):
         return SupportReport(name, device.name, precision, problems=("no ONNX or TFLite file of the model",))
     try:
-        network = open_network(model)
+        opened = open_network(model)
     except UnsupportedError as error:
         return SupportReport(name, device.name, precision, problems=(error.seen,))
-    supported = ov.Core().query_model(network, "CPU")
-    nodes = [node for node in network.get_ordered_ops() if node.get_type_name() not in _PLUMBING]
+    supported = ov.Core().query_model(opened, "CPU")
+    nodes = [node for node in opened.get_ordered_ops() if node.get_type_name() not in _PLUMBING]
     quantizes = precision == "int8" and model.precision != "int8"
     rows = tuple(_row(node, supported, device, precision, quantizes) for node in nodes)
-    weights = sum(_bytes(node) for node in network.get_ordered_ops() if node.get_type_name() == "Constant")
+    weights = sum(_bytes(node) for node in opened.get_ordered_ops() if node.get_type_name() == "Constant")
     said, problems = weights_fit(device, weights)
-    return SupportReport(name, device.name, precision, rows, problems, weights, said)
+    found = notes(find(network(model)), _zeros(device, precision))
+    return SupportReport(name, device.name, precision, rows, problems, weights, said, found)
+
+
+def _zeros(device: Device, precision: str) -> str:
+    """What happens to weights that are zero (OpenVINO documentation, CPU device, "Sparse weights decompression")."""
+    if precision == "int8" and "amx_int8" in device.cpu.features:
+        return f"{DENSE}; packing those of matrix products (CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE) is off in bundles"
+    return DENSE
 
 
 def _bytes(node: Any) -> int:

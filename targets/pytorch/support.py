@@ -10,6 +10,7 @@ from profiles.errors import ModelError
 from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
 from targets.fit import weights_fit
 from targets.pytorch.place import CUDA, place_of
+from targets.sparsity import find, notes
 
 #: Precision to the instruction set extensions of which a processor needs one to compute in it.
 _SIXTEEN_BITS = {
@@ -23,22 +24,23 @@ def report(name: str, model: ExportedModel, device: Device, precision: str) -> S
     if model.pt2 is None:
         return SupportReport(name, device.name, precision, problems=("no .pt2 program: start from a torch model",))
     try:
-        rows, weights = _read(model.pt2, _precision_note(precision, device))
+        rows, weights, found = _read(model.pt2, _precision_note(precision, device))
     except ModelError as error:
         return SupportReport(name, device.name, precision, problems=(f"{error.wanted}: {error.seen}",))
     said, problems = weights_fit(device, weights)
-    return SupportReport(name, device.name, precision, rows, problems, weights, said)
+    return SupportReport(name, device.name, precision, rows, problems, weights, said, found)
 
 
-def _read(path: Path, note: str) -> tuple[tuple[OpSupport, ...], int]:
-    """A row per operator with ``note`` on those that compute, and the bytes of all weights."""
+def _read(path: Path, note: str) -> tuple[tuple[OpSupport, ...], int, tuple[str, ...]]:
+    """A row per operator with ``note`` on those that compute, the bytes of all weights, and notes on zeros."""
     from targets.pytorch.program import layer_names, load_program, operator
+    from targets.pytorch.program_steps import steps
 
     module = load_program(path)
     names = layer_names(module)
     rows = tuple(_row(names[node.name], operator(node), note) for node in module.graph.nodes if node.name in names)
     weights = sum(value.numel() * value.element_size() for value in _unique(module.state_dict().values()))
-    return rows, weights
+    return rows, weights, notes(find(steps(module)))
 
 
 def _unique(values: Any) -> list[Any]:

@@ -22,6 +22,7 @@ class TensorRtTarget(Backend):
     calibrators = ("minmax", "percentile", "entropy", "mse")
     packages = ("tensorrt-rtx-cu13", "onnx", "onnxruntime")
     side_by_side = ("fp32", "fp16", "int8")
+    exploits = frozenset({"2:4"})
 
     def absent(self, device: Device) -> str:
         """No NVIDIA GPU, or one that the device's engines are not for."""

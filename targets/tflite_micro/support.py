@@ -8,6 +8,8 @@ from profiles.device import Device
 from profiles.errors import EdgewrightError
 from profiles.units import format_quantity
 from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
+from targets.network import network
+from targets.sparsity import find, notes
 from targets.tflite_micro.build import make_program
 from targets.tflite_micro.device import CODE_ESTIMATE, RAM_ESTIMATE, fused_rows, largest, variant_of
 from targets.tflite_micro.graph.ir import Graph, Tensor
@@ -25,15 +27,16 @@ def report(target: str, model: ExportedModel, device: Device, precision: str) ->
         return SupportReport(target, device.name, precision, problems=(problem,))
     given = load_graph(model.tflite)
     graph = as_if_quantized(given)
+    found = notes(find(network(model)))
     rows = tuple(_row(graph, number, stays_in_float(given, graph)) for number in range(len(graph.ops)))
     if any(row.verdict is Verdict.UNSUPPORTED for row in rows):
-        return SupportReport(target, device.name, precision, rows, weights_bytes=_constant_bytes(graph))
+        return SupportReport(target, device.name, precision, rows, weights_bytes=_constant_bytes(graph), notes=found)
     try:
         program = make_program(graph, variant_of(device.cpu.features), fused_rows(device))
     except EdgewrightError as error:
-        return SupportReport(target, device.name, precision, rows, problems=(str(error),))
+        return SupportReport(target, device.name, precision, rows, problems=(str(error),), notes=found)
     said, problems = fits(program, device)
-    return SupportReport(target, device.name, precision, rows, problems, program.constant_bytes, said)
+    return SupportReport(target, device.name, precision, rows, problems, program.constant_bytes, said, found)
 
 
 def stays_in_float(given: Graph, imagined: Graph) -> frozenset[str]:

@@ -9,14 +9,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from toolchain.compress.context import Context
     from toolchain.compress.recipe import CompressResult, Row, compress
     from toolchain.project.recipe import Distill, Finetune, LowRank, Prune, Sparsify, Teacher
 
 _FROM = {
     **dict.fromkeys(("compress", "CompressResult", "Row"), "toolchain.compress.recipe"),
+    "Context": "toolchain.compress.context",
     **dict.fromkeys(("Distill", "Finetune", "LowRank", "Prune", "Sparsify", "Teacher"), "toolchain.project.recipe"),
 }
-__all__ = ["CompressResult", "Distill", "Finetune", "LowRank", "Prune", "Row", "Sparsify", "Teacher", "compress"]
+__all__ = [
+    "CompressResult",
+    "Context",
+    "Distill",
+    "Finetune",
+    "LowRank",
+    "Prune",
+    "Row",
+    "Sparsify",
+    "Teacher",
+    "compress",
+]
 
 
 def __getattr__(name: str) -> Any:

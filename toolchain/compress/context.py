@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from profiles.errors import DataError
+from profiles.errors import DataError, ModelError
 from profiles.runner import Array
 from toolchain.frontend.data import Splits
 from toolchain.frontend.specs import InputSpec, ModelSpec, Progress, TrainSpec
@@ -41,6 +42,8 @@ class Context:
         progress: shows how far a step is.
         latency: measures a module on a named device; None where nobody can.
         round_to: channel counts that the devices' kernels like are multiples of this.
+        start: the model as the recipe got it, in eval mode: the teacher where no other is named. Not to be changed.
+        keep_zeros: weights that are zero when :meth:`fit` begins stay zero; set after a step that made some.
     """
 
     inputs: Mapping[str, Array]
@@ -56,6 +59,8 @@ class Context:
     progress: Progress | None = None
     latency: Latency | None = None
     round_to: int = 1
+    start: torch.nn.Module | None = None
+    keep_zeros: bool = False
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """One inference's inputs as torch tensors."""
@@ -105,32 +110,53 @@ class Context:
     ) -> list[float]:
         """Train in place with the template's settings; the mean loss of every epoch. No epochs: nothing happens.
 
+        With a folder to work in, the checkpoint stays there when the training is done, so that a method which trains
+        several times goes on where it was stopped; whoever gave the folder removes it.
+
         Raises:
             DataError: there is nothing to train with.
             ModelError: the loss is not finite; the model has the weights of the last good epoch.
         """
         from toolchain.frontend.train import train
-        from toolchain.frontend.train.checkpoint import checkpoint_name
+        from toolchain.frontend.train.environment import resolve_precision
 
         if epochs == 0:
             return []
         data = self.samples(purpose, labels=objective is None and self.task == "classification")
-        spec = dataclasses.replace(self.training, epochs=epochs, lr=lr or self.training.lr, seed=self.seed)
-        path = None if self.work is None else self.work / checkpoint_name(purpose)
-        result = train(
-            model,
-            data,
-            spec,
-            task=self.task,
-            checkpoint=path,
-            on_progress=self.progress,
-            objective=objective,
-            hooks=hooks,
-            device=self.device,
-        )
-        if path is not None:
-            path.unlink(missing_ok=True)
+        precision = resolve_precision(self.training.precision, self.device)
+        changes = {"epochs": epochs, "lr": lr or self.training.lr, "seed": self.seed, "precision": precision}
+        spec = dataclasses.replace(self.training, **changes)
+        around = [*hooks, *self._own_hooks()]
+        path = self._checkpoint(model, purpose, data.digest, spec, (objective, *around))
+        with _telling_of(path):
+            result = train(
+                model,
+                data,
+                spec,
+                task=self.task,
+                checkpoint=path,
+                on_progress=self.progress,
+                objective=objective,
+                hooks=around,
+                device=self.device,
+            )
         return list(result.losses)
+
+    def _own_hooks(self) -> list[Hook]:
+        from toolchain.compress.zeros import KeepZeros
+
+        return [KeepZeros()] if self.keep_zeros else []
+
+    def _checkpoint(
+        self, model: torch.nn.Module, purpose: str, digest: str, spec: TrainSpec, extras: Sequence[object]
+    ) -> Path | None:
+        """One file per training: by what it starts from, and by what it does."""
+        from toolchain.frontend.train.checkpoint import checkpoint_name, run_identity
+
+        if self.work is None:
+            return None
+        run = run_identity(model, digest, spec, self.task, *(repr(extra) for extra in extras if extra is not None))
+        return self.work / checkpoint_name(f"{purpose} {run}")
 
     def accuracy(self, model: torch.nn.Module, *, samples: int | None = None, training: bool = False) -> float:
         """Top-1 on the test part (or on training samples), from 0 to 1; on ``device``, the model comes back.
@@ -144,7 +170,7 @@ class Context:
             DataError: no samples, or no labels.
         """
         from toolchain.frontend.train import evaluate
-        from toolchain.frontend.train.loop import at_home
+        from toolchain.frontend.train.environment import at_home
 
         data = self.samples("an accuracy", labels=True)
         part = data.train if training else data.test
@@ -165,3 +191,15 @@ class Context:
         from toolchain.frontend.source import load_module
 
         return load_module(ModelSpec(source, weights, self.classes, self.input, self.seed, self.root))
+
+
+@contextmanager
+def _telling_of(checkpoint: Path | None) -> Iterator[None]:
+    """Where the last good checkpoint of a training that diverged lies."""
+    try:
+        yield
+    except ModelError as error:
+        if checkpoint is None or not checkpoint.is_file():
+            raise
+        there = f"{error.next_step}; the last good checkpoint is {checkpoint}"
+        raise ModelError(error.wanted, seen=error.seen, allowed=error.allowed, next_step=there) from error

@@ -4,56 +4,33 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from profiles.errors import ConfigError
-from profiles.measurement import Metric
+from profiles.errors import ConfigError, DataError, EdgewrightError
 from profiles.runner import Array
+from toolchain.compress.clock import Clock
 from toolchain.compress.context import Context
+from toolchain.compress.guard import judged
 from toolchain.compress.passes import Outcome, check_all
+from toolchain.compress.rows import START, Row, Speed, make_row
+from toolchain.compress.stages import Direct, FolderStore, Stage, Store, base_inputs, options_key
 from toolchain.frontend.data import Splits
+from toolchain.progress import Progress, Step
 
 if TYPE_CHECKING:
     import torch
 
     from toolchain.project.recipe import StepOptions
 
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A model after a step; ``step`` is ``start`` for the first row.
-
-    Attributes:
-        step: its name, and ``method`` the method's.
-        params, macs: counted; multiply-accumulates as :func:`toolchain.frontend.macs.count`.
-        bytes: stored, zeros packed (:func:`toolchain.compress.costs.model_bytes`).
-        zeros: share of the weights that are exactly zero.
-        accuracy: on the test part, from 0 to 1; None without labelled data.
-        latency: by device entry; empty where nobody measured.
-        flags: sentences on what the step did not achieve.
-        notes: other sentences for people.
-        facts: what the method says of itself.
-        kept: False for a step that was rolled back.
-    """
-
-    step: str
-    method: str
-    params: int
-    macs: int
-    bytes: int
-    zeros: float
-    accuracy: float | None = None
-    latency: Mapping[str, Metric] = dataclasses.field(default_factory=dict)
-    flags: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    kept: bool = True
+__all__ = ["CompressResult", "Recipe", "Row", "Speed", "compress", "run_step"]
 
 
 @dataclasses.dataclass(frozen=True)
 class CompressResult:
-    """The compressed model in eval mode, and a row per step."""
+    """The compressed model in eval mode, and a row per step; the first row is the model at the start."""
 
     model: torch.nn.Module
     rows: tuple[Row, ...]
@@ -66,6 +43,8 @@ def compress(
     example_input: torch.Tensor | Mapping[str, Array] | None = None,
     *,
     context: Context | None = None,
+    clock: Clock | None = None,
+    progress: Progress | None = None,
 ) -> CompressResult:
     """Run the steps in order; the given model stays as it is.
 
@@ -74,53 +53,161 @@ def compress(
         steps: such as ``[Prune(method="l1", ratio=0.5)]``.
         data: samples, for the methods that need some and for the accuracy.
         example_input: one inference's input, for counting and tracing; by default the first training sample.
-        context: everything at once, instead of the two before.
+        context: everything at once, instead of the two before. With a folder ``work`` each step's result is kept
+            there: an interrupted recipe goes on where it was stopped.
+        clock: measures on devices; None leaves latencies out.
+        progress: shows what is going on; silent by default.
 
     Raises:
         ConfigError: neither data nor an example input.
-        ModelError: a condition of a step does not hold.
+        ModelError: a condition of a step does not hold, or a training diverged.
         UnsupportedError: a goal that cannot be reached; the reachable minimum is named.
     """
     around = context or Context(inputs=_inputs(example_input, data), data=data)
-    current = copy.deepcopy(model).eval()
-    rows = [row("start", "", Outcome(current), around)]
-    for options in steps:
-        outcome = run_step(current, options, around)
-        current = outcome.model
-        rows.append(row(options.step, getattr(options, "method", ""), outcome, around))
-    return CompressResult(current, tuple(rows))
+    start = copy.deepcopy(model).eval()
+    store: Store = Direct() if around.work is None else FolderStore(around.work, start, base_inputs(around))
+    shown = progress or Progress(quiet=True)
+    recipe = Recipe(
+        lambda: start, tuple(steps), lambda: around, store, clock, shown, round_to=lambda device: around.round_to
+    )
+    stages, rows = recipe.run()
+    return CompressResult(copy.deepcopy(stages[-1].model), rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that a run of a recipe needs.
+
+    Attributes:
+        start: gives the model to begin with, in eval mode; it is not changed.
+        steps: in order.
+        context: gives what steps may use; asked only for a step that is not kept already.
+        store: where the models between the steps are kept.
+        clock: measures on devices, or None.
+        progress: shows every step.
+        round_to: from a step's device to the multiple that channel counts should be of.
+    """
+
+    start: Callable[[], torch.nn.Module]
+    steps: tuple[StepOptions, ...]
+    context: Callable[[], Context]
+    store: Store
+    clock: Clock | None
+    progress: Progress
+    round_to: Callable[[str | None], int]
+
+    def run(self) -> tuple[list[Stage], tuple[Row, ...]]:
+        """The stages that are part of the result, the start among them, and a row for every step."""
+        stages = [self._start()]
+        rows = [stages[0].row]
+        for number, options in enumerate(self.steps, 1):
+            title = f"compress {number}/{len(self.steps)}: {title_of(options)}"
+            with self.progress.step(title) as shown:
+                stage, row = self._step(stages[-1], options, number, rows, shown)
+            rows.append(row)
+            if row.kept:
+                stages.append(stage)
+        return stages, tuple(rows)
+
+    def _start(self) -> Stage:
+        def make(work: Path | None) -> tuple[torch.nn.Module, Row]:
+            model = self.start()
+            return model, make_row(START, "", Outcome(model), self.context())
+
+        with self.progress.step("judge the model before compression", numbered=False) as shown:
+            stage = self.store.keep({"before": None, "step": START}, make)
+            shown.cached = stage.cached
+            if self.clock:
+                self.clock.prepare(stage, self.steps)
+        return stage
+
+    def _step(
+        self, before: Stage, options: StepOptions, number: int, rows: list[Row], shown: Step
+    ) -> tuple[Stage, Row]:
+        stage = self.store.keep(self._inputs(before, options, rows), self._make(before, options, number, rows, shown))
+        shown.cached = stage.cached
+        measured = self.clock.compare(before, stage) if self.clock else {}
+        if len(rows) == 1:
+            rows[0] = dataclasses.replace(rows[0], latency={name: each.before for name, each in measured.items()})
+        wanted = self.clock.device(options.device) if self.clock else ""
+        return stage, judged(before.row, stage.row, options, measured, wanted)
+
+    def _inputs(self, before: Stage, options: StepOptions, rows: Sequence[Row]) -> dict[str, Any]:
+        timed = self.clock.identity(options.device) if self.clock and uses_clock(options) else None
+        found = {"before": before.key, "step": options_key(options), "clock": timed}
+        return {**found, "round to": self._round_to(options), "keep zeros": _keeps_zeros(options, rows)}
+
+    def _make(
+        self, before: Stage, options: StepOptions, number: int, rows: Sequence[Row], shown: Step
+    ) -> Callable[[Path | None], tuple[torch.nn.Module, Row]]:
+        def make(work: Path | None) -> tuple[torch.nn.Module, Row]:
+            context = dataclasses.replace(
+                self.context(),
+                work=work,
+                start=self.start(),
+                progress=lambda done, total, text: shown.update(done, total, text),
+                latency=self.clock.seconds if self.clock else None,
+                round_to=self._round_to(options),
+                keep_zeros=_keeps_zeros(options, rows),
+            )
+            with _named(number, options):
+                outcome = run_step(before.model, options, context)
+            return outcome.model, make_row(options.step, method_of(options), outcome, context)
+
+        return make
+
+    def _round_to(self, options: StepOptions) -> int:
+        return int(getattr(options, "round_to", None) or self.round_to(options.device))
 
 
 def run_step(model: torch.nn.Module, options: StepOptions, context: Context) -> Outcome:
-    """One step on a copy of the model, its conditions checked before and after."""
+    """One step on a copy of the model, its conditions checked before and after.
+
+    Raises:
+        ModelError: a condition does not hold.
+    """
     from toolchain.compress.conditions import after, before
     from toolchain.compress.steps import runner
 
     check_all(before(options), model, context, f"before '{options.step}'")
     outcome = runner(options)(copy.deepcopy(model), options, context)
     outcome.model.eval()
-    check_all(after(options, model), outcome.model, context, f"after '{options.step}'")
+    check_all(after(options, model, context), outcome.model, context, f"after '{options.step}'")
     return outcome
 
 
-def row(step: str, method: str, outcome: Outcome, context: Context) -> Row:
-    """What a model costs and achieves after a step."""
-    from toolchain.compress.costs import model_bytes, zero_share
-    from toolchain.frontend.macs import count
+def title_of(options: StepOptions) -> str:
+    """``prune (l1)``."""
+    method = method_of(options)
+    return f"{options.step} ({method})" if method else options.step
 
-    params, macs = count(outcome.model, context.tensors())
-    scored = context.data is not None and context.data.labelled and context.task == "classification"
-    return Row(
-        step=step,
-        method=method,
-        params=params,
-        macs=macs,
-        bytes=model_bytes(outcome.model),
-        zeros=zero_share(outcome.model),
-        accuracy=context.accuracy(outcome.model) if scored else None,
-        notes=outcome.notes,
-        facts=outcome.facts,
-    )
+
+def method_of(options: Any) -> str:
+    """The method of a step, or its losses; empty for steps that have neither."""
+    if hasattr(options, "losses"):
+        return "+".join(options.losses)
+    return str(getattr(options, "method", ""))
+
+
+def uses_clock(options: Any) -> bool:
+    """Whether what the step makes depends on measured latencies."""
+    chosen = getattr(options, "chosen", None)
+    return getattr(options, "latency", None) is not None or (chosen is not None and "latency" in chosen.needs)
+
+
+def _keeps_zeros(options: StepOptions, rows: Sequence[Row]) -> bool:
+    """Whether zeros of an earlier step must survive this one's training."""
+    return options.step != "sparsify" and any(row.step == "sparsify" and row.kept for row in rows)
+
+
+@contextmanager
+def _named(number: int, options: StepOptions) -> Iterator[None]:
+    """Errors say which step they came from."""
+    try:
+        yield
+    except EdgewrightError as error:
+        wanted = f"step {number} of the recipe, {title_of(options)}: {error.wanted}"
+        raise type(error)(wanted, seen=error.seen, allowed=error.allowed, next_step=error.next_step) from error
 
 
 def _inputs(example: Any, data: Splits | None) -> Mapping[str, Array]:
@@ -130,4 +217,8 @@ def _inputs(example: Any, data: Splits | None) -> Mapping[str, Array]:
         return {"input": example.detach().cpu().numpy()}
     if data is None:
         raise ConfigError("compress needs an example input or data", next_step="give example_input=")
+    if not len(data.train):
+        raise DataError(
+            "compress needs an example input", seen="an empty training part", next_step="give example_input="
+        )
     return next(iter(data.train.samples()))

@@ -48,13 +48,14 @@ class Document:
     def spelled(self, path: KeyPath) -> KeyPath:
         """``path`` as the document spells it.
 
-        A table or string may stand where the models have a list of one (so the position goes), and a
-        quoted ``"cpu.clock"`` may have been written as ``cpu.clock``, or the other way round.
+        A table or string may stand where the models have a list of one (so the position goes), a list where they
+        have a table of which it is one key (so that key goes), and a quoted ``"cpu.clock"`` may have been written
+        as ``cpu.clock``, or the other way round.
         """
         here: Any = self.data
         spelled: list[str | int] = []
         for part in path:
-            if isinstance(part, int) and not isinstance(here, list):
+            if isinstance(part, int) != isinstance(here, list):
                 continue
             for name in _spellings(part, here):
                 spelled.append(name)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from profiles.suggest import did_you_mean
 from targets.base import Scheme
 from toolchain.project.common import Frozen, problem
 from toolchain.project.device_section import DeviceEntry, DeviceTable, expand_devices
@@ -15,6 +16,7 @@ from toolchain.project.sections import (
     BaselineSection,
     Budget,
     CompressSection,
+    CompressTable,
     DataSection,
     QuantizeSection,
     TrainSection,
@@ -34,7 +36,7 @@ class ProjectFile(Frozen):
     train: TrainSection | None = Field(
         default=None, description="Training. Without this section nothing is trained: weights are given, or random."
     )
-    compress: CompressSection = Field(default_factory=CompressSection, description="Compression of the trained model.")
+    compress: CompressTable = Field(default_factory=CompressSection, description="Compression of the trained model.")
     quantize: QuantizeSection = Field(default_factory=QuantizeSection, description="How int8 entries are quantized.")
     budget: Budget = Field(default_factory=Budget, description="Limits that every device's bundle is checked against.")
     baseline: BaselineSection | None = Field(
@@ -72,6 +74,33 @@ class ProjectFile(Frozen):
                 next_step="remove the section [baseline], or leave out --baseline",
                 at=("baseline",),
             )
+        return self
+
+    @model_validator(mode="after")
+    def _compression_is_possible(self) -> ProjectFile:
+        path = self.model.source.path
+        if self.compress.steps and path is not None and path.suffix.lower() != ".pt2":
+            raise problem(
+                f"cannot compress '{self.model.source.text}', which PyTorch does not read",
+                allowed="a zoo:, module:callable or .pt2 source",
+                next_step="remove the section [compress], or change model.source",
+                at=("compress",),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _steps_are_for_devices_of_the_project(self) -> ProjectFile:
+        names = [entry.name for entry in expand_devices(self.device, self.budget, self.quantize.calibrator)]
+        for index, step in enumerate(self.compress.steps):
+            wanted = step.options.device
+            if wanted is not None and names and wanted not in names:
+                raise problem(
+                    "names no device entry of the project",
+                    seen=repr(wanted),
+                    allowed=", ".join(names),
+                    next_step=did_you_mean(wanted, names),
+                    at=("compress", "steps", index, step.name, "device"),
+                )
         return self
 
     @model_validator(mode="after")

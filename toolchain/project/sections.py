@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, model_validator
 
@@ -24,6 +24,10 @@ BaselinePrecisions = Annotated[
     Field(min_length=1),
 ]
 NotNegative = Annotated[StrictFloat, Field(ge=0)]
+Batch = Annotated[StrictInt, Field(ge=2, le=1_000_000)]
+Momentum = Annotated[StrictFloat, Field(gt=0, lt=1)]
+Threads = Annotated[StrictInt, Field(ge=0, le=1024)]
+TrainPrecision = Literal["auto", "fp32", "bf16"]
 
 
 class DataSection(Frozen):
@@ -66,30 +70,65 @@ class TrainSection(Frozen):
     epochs: Annotated[StrictInt, Field(ge=1, le=100_000)] = Field(
         default=10, description="Passes over the training samples."
     )
-    batch: Annotated[StrictInt, Field(ge=2, le=1_000_000)] = Field(default=128, description="Samples per step.")
+    batch: Batch = Field(default=128, description="Samples per step.")
     lr: Annotated[StrictFloat, Field(gt=0)] = Field(default=0.1, description="Highest learning rate of the one cycle.")
-    momentum: Annotated[StrictFloat, Field(gt=0, lt=1)] = Field(default=0.9, description="Momentum of SGD.")
+    momentum: Momentum = Field(default=0.9, description="Momentum of SGD.")
     weight_decay: NotNegative = Field(default=5e-4, description="Weight decay.")
     label_smoothing: Annotated[StrictFloat, Field(ge=0, lt=1)] = Field(
         default=0.0, description="Share of the target that is spread over all classes."
     )
     seed: Seed = Field(default=0, description="Seed of the first weights, of the order of samples and of augmentation.")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
+    precision: TrainPrecision = Field(
         default="auto",
         description='Number format of the arithmetic; "auto" takes bf16 where the processor has instructions for it.',
     )
-    threads: Annotated[StrictInt, Field(ge=0, le=1024)] = Field(
+    threads: Threads = Field(
         default=1, description="Threads to train with; 0 takes all cores. Weights depend on it in their last bits."
     )
     augment: StrictBool = Field(default=False, description="Vary training images at random.")
 
 
 class CompressSection(Frozen):
-    """Compression of the trained model."""
+    """Compression of the trained model; may be written as a list of steps, where nothing else is set.
+
+    What is left open of the training comes from ``[train]`` where there is one.
+    """
 
     steps: tuple[StepTable, ...] = Field(
         default=(), description='Steps in order, each a table with one key: [{ STEP = { option = "value" } }].'
     )
+    seed: Seed | None = Field(default=None, description="Seed of all that is drawn. Default: that of [train], else 0.")
+    torch_device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="Where PyTorch trains and scores; models are measured on their own devices anyway."
+    )
+    round_to: Annotated[StrictInt, Field(ge=1, le=256)] | None = Field(
+        default=None,
+        description="Channel counts are multiples of this. Default: what the kernels of the step's device like.",
+    )
+    batch: Batch | None = Field(default=None, description="Samples per step. Default: of [train], else 128.")
+    momentum: Momentum | None = Field(default=None, description="Momentum of SGD. Default: of [train], else 0.9.")
+    weight_decay: NotNegative | None = Field(
+        default=None, description="Weight decay. Default: of [train], else 0.0005."
+    )
+    precision: TrainPrecision | None = Field(
+        default=None, description='"bf16" needs hardware for it. Default: of [train], else "auto".'
+    )
+    threads: Threads | None = Field(
+        default=None, description="Threads to train with; 0 takes all cores. Default: of [train], else 1."
+    )
+    augment: StrictBool | None = Field(
+        default=None, description="Vary training images at random. Default: of [train], else false."
+    )
+
+
+def _steps_alone(value: Any) -> Any:
+    return {"steps": value} if isinstance(value, list | tuple) else value
+
+
+CompressTable = Annotated[
+    CompressSection,
+    BeforeValidator(_steps_alone, json_schema_input_type=CompressSection | list[StepTable]),
+]
 
 
 class QuantizeSection(Frozen):

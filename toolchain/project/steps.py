@@ -6,9 +6,11 @@ without importing what carries the step out.
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, SerializeAsAny, ValidationError
+from pydantic import BeforeValidator, SerializeAsAny, ValidationError, ValidationInfo, create_model
 
 from profiles.suggest import did_you_mean
 from toolchain.project.common import Frozen, problem
@@ -23,7 +25,9 @@ class Step(Frozen):
     options: SerializeAsAny[StepOptions]
 
 
-def _read_step(value: Any) -> Step:
+def _read_step(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, Step):
+        return value
     if not isinstance(value, dict) or len(value) != 1:
         raise problem(
             "is not a compression step",
@@ -39,12 +43,12 @@ def _read_step(value: Any) -> Step:
             next_step=did_you_mean(name, STEPS) or "see: edgewright methods",
             at=(name,),
         )
-    return Step(name=name, options=_read_options(name, options))
+    return Step(name=name, options=_read_options(name, options, info))
 
 
-def _read_options(name: str, options: Any) -> StepOptions:
+def _read_options(name: str, options: Any, info: ValidationInfo) -> StepOptions:
     try:
-        return STEPS[name].model_validate(options)
+        return STEPS[name].model_validate(options, context=info.context)
     except ValidationError as error:
         first = describe(error.errors()[0], STEPS[name])
         raise problem(
@@ -52,4 +56,10 @@ def _read_options(name: str, options: Any) -> StepOptions:
         ) from error
 
 
-StepTable = Annotated[Step, BeforeValidator(_read_step, json_schema_input_type=dict[str, dict[str, Any]])]
+def _written(name: str) -> Any:
+    """The table as the file has it, for editors: one key, the step's name."""
+    return create_model(f"{STEPS[name].__name__}Step", __base__=Frozen, **{name: (STEPS[name], ...)})  # type: ignore[call-overload]
+
+
+_Written = functools.reduce(operator.or_, [_written(name) for name in STEPS])
+StepTable = Annotated[Step, BeforeValidator(_read_step, json_schema_input_type=_Written)]

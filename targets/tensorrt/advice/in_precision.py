@@ -118,8 +118,8 @@ def _format(int8: bool) -> str:
 
 def _weighted(graph: Any, precision: str) -> Verdicts:
     """From the limits of fp8 and int4, which are about layers with weights; everything else computes in fp16."""
+    from targets.onnx_layers import choose, reasons
     from targets.tensorrt.formats import fp8, int4
-    from targets.tensorrt.formats.weighted import choose, reasons
 
     layers, left = choose(graph, {"fp8": fp8.CONSTRAINTS, "int4": int4.CONSTRAINTS}[precision])
     if not layers:

@@ -9,10 +9,13 @@ from profiles.device import Device
 from profiles.errors import ConfigError, EdgewrightError, MissingToolError, ModelError, UnsupportedError
 from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
 from targets.fit import weights_fit
+from targets.network import onnx_network
 from targets.onnx_shapes import dynamic_inputs
 from targets.onnx_tools import OnnxNode, list_nodes, load_onnx, weights_bytes
+from targets.sparsity import find, notes
 from targets.tensorrt.advice.dla import DlaReport, dla_report
 from targets.tensorrt.advice.in_precision import Verdicts, verdicts
+from targets.tensorrt.advice.zeros import zeros
 from targets.tensorrt.compile import check_io, plan_for_model
 from targets.tensorrt.compiler import limits
 from targets.tensorrt.compiler.parser_verdicts import ParserVerdicts, ask
@@ -48,8 +51,10 @@ def report(name: str, model: ExportedModel, device: Device, precision: str) -> S
         return SupportReport(name, device.name, precision, (), (*problems, _sentence(error)), weights, said)
     dla = dla_report(graph, precision) if device.parameters.get("dla_cores") else None
     rows = tuple(_row(node, plan, asked, inner, dla) for node in list_nodes(graph))
-    notes = (*asked.notes, *inner.notes, *(dla.notes(precision) if dla else ()))
-    return SupportReport(name, device.name, precision, rows, (*problems, *asked.problems), weights, said, notes)
+    found = find(onnx_network(graph))
+    pruned = notes(found, zeros(found, plan))
+    told = (*asked.notes, *inner.notes, *(dla.notes(precision) if dla else ()), *pruned)
+    return SupportReport(name, device.name, precision, rows, (*problems, *asked.problems), weights, said, told)
 
 
 def _check_graph(graph: Any) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from profiles.runner import Array, Arrays
+from targets.onnx_layers import node_name
 from targets.onnx_tools import dtype_name, is_quantized, onnx_package, real_inputs, weights
 from targets.quiet import in_our_words
-from targets.tensorrt.formats.weighted import node_name
 
 #: Largest difference as a share of the largest magnitude: sums in another order, and what rounding makes of that.
 _SHARE, _SHARE_ROUNDED = 1e-4, 3e-2

@@ -16,6 +16,7 @@ import numpy as np
 from profiles.errors import ModelError
 from profiles.runner import Array
 from targets.base import ExportedModel
+from targets.onnx_layers import node_name
 from targets.onnx_tools import all_graphs, constant_values, load_onnx, onnx_package, save_onnx, weights
 from targets.quiet import in_our_words
 from targets.tensorrt.formats.half_range import BOUNDING, check_activations
@@ -29,7 +30,6 @@ from targets.tensorrt.formats.number_formats import (
     at_least_opset,
     require_fp16_range,
 )
-from targets.tensorrt.formats.weighted import node_name
 
 #: Operators that ONNX or TensorRT-RTX 1.7 has in float32 only; they get casts on both sides.
 _FLOAT32_ONLY = ("NonMaxSuppression", "RoiAlign", "Range", "Upsample", "MeanVarianceNormalization")

@@ -25,6 +25,15 @@ from profiles.errors import UnsupportedError
 from profiles.runner import Array
 from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import check_samples, observe, ranges
+from targets.onnx_layers import (
+    Constraint,
+    Weighted,
+    attribute,
+    batched_weights,
+    choose,
+    quantized_before,
+    reasons,
+)
 from targets.onnx_tools import load_onnx, onnx_package, save_onnx
 from targets.tensorrt.formats.cast import to_half
 from targets.tensorrt.formats.half_range import check_activations
@@ -37,15 +46,6 @@ from targets.tensorrt.formats.number_formats import (
     require_fp16_range,
 )
 from targets.tensorrt.formats.prepare import name_nodes
-from targets.tensorrt.formats.weighted import (
-    Constraint,
-    Weighted,
-    attribute,
-    batched_weights,
-    choose,
-    quantized_before,
-    reasons,
-)
 
 #: The largest E4M3 number.
 LARGEST = 448.0

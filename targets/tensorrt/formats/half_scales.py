@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from profiles.runner import Array
+from targets.onnx_layers import attribute
 from targets.onnx_tools import constant_values, onnx_package, weights
 from targets.tensorrt.formats.number_formats import FP16_NORMAL, fp16_scale
-from targets.tensorrt.formats.weighted import attribute
 
 QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from profiles.runner import Array
+from targets.onnx_layers import Weighted
 from targets.onnx_tools import all_graphs, onnx_package
-from targets.tensorrt.formats.weighted import Weighted
 
 
 def quantize_activation(model: Any, tensor: str, scale: Array, zero: Array) -> str:

@@ -19,6 +19,7 @@ from profiles.device import Device
 from profiles.errors import UnsupportedError
 from profiles.runner import Array
 from targets.base import ExportedModel, Scheme
+from targets.onnx_layers import Constraint, Weighted, batched_weights, choose, quantized_before, reasons
 from targets.onnx_tools import load_onnx, onnx_package, save_onnx
 from targets.tensorrt.formats.cast import to_half
 from targets.tensorrt.formats.half_range import check_activations
@@ -31,7 +32,6 @@ from targets.tensorrt.formats.number_formats import (
     require_fp16_range,
 )
 from targets.tensorrt.formats.prepare import name_nodes
-from targets.tensorrt.formats.weighted import Constraint, Weighted, batched_weights, choose, quantized_before, reasons
 
 #: Values that share a scale, best first: the larger block where the input features are a multiple of it.
 BLOCKS = (128, 64)

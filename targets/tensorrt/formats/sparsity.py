@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from profiles.errors import ModelError
-from profiles.runner import Array
-from targets.tensorrt.formats.weighted import Weighted, weighted_layers
+from targets.onnx_layers import Weighted, weighted_layers
+from targets.sparsity import has_pattern
 
 #: Of so many neighbours along the input channels ...
 GROUP = 4
@@ -43,13 +43,6 @@ def two_four(model: Any) -> list[SparseRow]:
     return [_row(layer) for layer in weighted_layers(model)]
 
 
-def has_pattern(weights: Array, axis: int) -> bool:
-    """Whether at most two of every four neighbours along ``axis``, whose length is a multiple of 4, are not zero."""
-    last = np.moveaxis(weights, axis, -1)
-    fours = (last != 0).reshape(*last.shape[:-1], -1, GROUP)
-    return bool((np.count_nonzero(fours, axis=-1) <= KEPT).all())
-
-
 def sparse_notes(model: Any) -> dict[str, str]:
     """What the manifest says when sparse kernels are asked for.
 
@@ -75,6 +68,6 @@ def _row(layer: Weighted) -> SparseRow:
     zeros = float(np.mean(np.asarray(layer.weights == 0)))
     if layer.inputs % GROUP:
         return SparseRow(layer.name, False, zeros, f"{layer.inputs} input channels are no multiple of {GROUP}")
-    if has_pattern(layer.weights, layer.input_axis):
+    if has_pattern(layer.weights, layer.input_axis, KEPT, GROUP):
         return SparseRow(layer.name, True, zeros)
     return SparseRow(layer.name, False, zeros, "some four neighbours have fewer than two zeros")

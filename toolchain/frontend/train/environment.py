@@ -7,6 +7,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 #: x86 flags of /proc/cpuinfo that mean bfloat16 matrix arithmetic in hardware.
 BF16_FLAGS = ("avx512_bf16", "amx_bf16")
@@ -58,3 +62,14 @@ def deterministic(device: str = "cpu") -> Iterator[None]:
             yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warn_only)
+
+
+@contextmanager
+def at_home(model: torch.nn.Module) -> Iterator[None]:
+    """The model goes back to the device where it was, whatever happens."""
+    home = next((p.device for p in model.parameters()), None)
+    try:
+        yield
+    finally:
+        if home is not None:
+            model.to(home)

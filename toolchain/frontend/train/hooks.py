@@ -39,7 +39,9 @@ class TrainingState:
 class Objective(Protocol):
     """A loss: a ``torch.nn.Module`` whose parameters, if any, are trained with the model's.
 
-    Its ``repr`` must say everything that it depends on: it identifies the run in checkpoints.
+    Its ``repr`` must say everything that it depends on: it identifies the run in checkpoints. An attribute
+    ``captured`` that is True says that it can be recorded as a CUDA graph: no waiting for values, the same shapes and
+    tensors in every step, nothing that depends on ``batch.indices``.
     """
 
     def __call__(self, output: Any, batch: Batch) -> torch.Tensor:
@@ -77,7 +79,13 @@ class Hook:
 
     ``repr`` must say everything that it depends on. State that must survive an interruption is in
     ``state_dict``, made of tensors, numbers, strings, lists and dicts.
+
+    Attributes:
+        captured: set to True where the hook replaces no tensor that the forward run or the penalty reads, but
+            changes them in place; the step can then be recorded as a CUDA graph.
     """
+
+    captured = False
 
     def __repr__(self) -> str:
         return type(self).__name__

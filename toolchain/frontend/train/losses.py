@@ -15,6 +15,8 @@ from toolchain.frontend.train.hooks import check_output
 class Classification(torch.nn.Module):  # type: ignore[misc]
     """Cross-entropy of logits (samples, classes) against labels below ``classes``."""
 
+    captured = True
+
     def __init__(self, classes: int, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.classes, self.label_smoothing = classes, label_smoothing
@@ -40,6 +42,8 @@ class Classification(torch.nn.Module):  # type: ignore[misc]
 
 class Reconstruction(torch.nn.Module):  # type: ignore[misc]
     """Mean squared error of the output against the input."""
+
+    captured = True
 
     def forward(self, output: Any, batch: Batch) -> torch.Tensor:
         """The mean over all values, in float32.

@@ -20,11 +20,18 @@ class SameConv2d(nn.Conv2d):  # type: ignore[misc]
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: tuple[int, int], stride: int = 1, groups: int = 1
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        groups: int = 1,
+        *,
+        bias: bool = True,
     ) -> None:
-        symmetric = stride == 1 and all(size % 2 == 1 for size in kernel)
+        symmetric = stride in (1, (1, 1)) and all(size % 2 == 1 for size in kernel)
         padding = tuple(size // 2 for size in kernel) if symmetric else 0
-        super().__init__(in_channels, out_channels, kernel, stride, padding, groups=groups)
+        super().__init__(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=bias)
         self.explicit = not symmetric
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -65,6 +72,14 @@ def conv_bn_relu(
     )
 
 
+def conv_bn(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """SAME convolution without bias, then batch normalisation, as in networks that were published in torch."""
+    return nn.Sequential(
+        SameConv2d(in_channels, out_channels, (kernel, kernel), stride, groups, bias=False),
+        nn.BatchNorm2d(out_channels),
+    )
+
+
 def separable(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
     """A 3x3 depthwise block and a 1x1 pointwise block, each with batch normalisation and ReLU."""
     return nn.Sequential(
@@ -78,5 +93,6 @@ def he_normal(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     return model

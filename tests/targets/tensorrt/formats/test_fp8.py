@@ -14,8 +14,8 @@ from onnx import TensorProto
 
 from profiles.errors import DataError, EdgewrightError, UnsupportedError
 from targets.base import Scheme
+from targets.onnx_layers import choose
 from targets.tensorrt.formats.fp8 import CONSTRAINTS, LARGEST, fp8, quantized_weights, to_fp8
-from targets.tensorrt.formats.weighted import choose
 
 nets = runpy.run_path(str(Path(__file__).parents[1] / "nets.py"))
 node, const, make = nets["node"], nets["const"], nets["make"]

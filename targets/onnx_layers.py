@@ -9,7 +9,7 @@ from typing import Any
 from profiles.runner import Array
 from targets.onnx_tools import constant_values, weights
 
-#: Operators that TensorRT computes as convolutions or matrix products.
+#: Operators with weights that are convolutions or matrix products.
 PRODUCTS = ("Conv", "Gemm", "MatMul")
 
 

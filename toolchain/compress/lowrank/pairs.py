@@ -1,0 +1,141 @@
+"""Two factors from one singular value decomposition: of the weight as a matrix, or rearranged for kx1 and 1xk."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from toolchain.compress.lowrank import vbmf
+from toolchain.compress.lowrank.scheme import Built, Counts, Menu, Metric, Metrics, candidates, no_metric, weighed
+from toolchain.compress.lowrank.sites import Matrix, Site
+from toolchain.compress.lowrank.stages import conv, pointwise
+
+Factors = tuple[Matrix, Matrix, Matrix]
+
+
+def tail(values: Matrix) -> Matrix:
+    """Squared errors of rank 1, 2, …: sums of the squared singular values left out (Eckart & Young 1936)."""
+    squares = values**2
+    return np.append(np.cumsum(squares[::-1])[::-1][1:], 0.0)
+
+
+class Svd:
+    """W (O, I kh kw) = U S V^T: a kh x kw convolution to R channels, then 1x1 (Denton et al. 2014, arXiv:1404.0736).
+
+    With a metric (A, B) it is the decomposition of A W B, its factors multiplied by the inverses: of all
+    weights of rank R the one with the smallest ||A (W - W_R) B||.
+    """
+
+    def __init__(self, metrics: Metrics = no_metric, round_to: int = 1) -> None:
+        self._metrics, self._round_to = metrics, round_to
+        self._known: dict[str, Factors] = {}
+
+    def menu(self, site: Site) -> Menu:
+        """One rank, up to min(O, I kh kw)."""
+        values = self._factors(site)[1]
+        ranks = candidates(len(values), self._round_to)
+        whole = 1.0 if self._metrics(site) else float((values**2).sum()) or 1.0
+        out, inner = _rows(site.tensor).shape
+        stages = [(ranks * inner, site.places.outputs), (ranks * out, site.places.outputs)]
+        return Menu(ranks[:, None], tail(values)[ranks - 1] / whole, *weighed(stages, site))
+
+    def vbmf(self, site: Site) -> tuple[int, ...]:
+        """Of the weight as it is, without a metric."""
+        return (max(vbmf.rank(_rows(site.tensor)), 1),)
+
+    def uniform(self, site: Site, rank: int) -> tuple[int, ...]:
+        """At most the full rank."""
+        return (min(rank, *_rows(site.tensor).shape),)
+
+    def build(self, site: Site, ranks: tuple[int, ...]) -> Built:
+        """Two layers; see the class."""
+        shape = site.tensor.shape
+        first, second = _halves(self._factors(site), ranks[0])
+        if metric := self._metrics(site):
+            first, second = first @ metric.right_inverse, metric.left_inverse @ second
+        made = (second @ first).reshape(shape)
+        if site.pointwise:
+            return Built(pointwise(site.layer, (first, second)), made)
+        spatial = conv(site.layer, first.reshape(-1, *shape[1:]), height=True, width=True)
+        return Built(nn.Sequential(spatial, conv(site.layer, second[:, :, None, None], last=True)), made)
+
+    def _factors(self, site: Site) -> Factors:
+        if site.name not in self._known:
+            self._known[site.name] = _svd(_weighed_rows(site, self._metrics(site)))
+        return self._known[site.name]
+
+
+class Separable:
+    """W -> (I kh) x (kw O) = U S V^T: a kh x 1 convolution to R channels, then 1 x kw.
+
+    Jaderberg, Vedaldi & Zisserman 2014 (arXiv:1405.3866), scheme 2, with the closed form of Tai et al. 2016
+    (arXiv:1511.06067, theorem 1). Linear layers and 1x1 convolutions become two factors by the same formula.
+    """
+
+    def __init__(self, round_to: int = 1) -> None:
+        self._round_to = round_to
+        self._known: dict[str, Factors] = {}
+
+    def menu(self, site: Site) -> Menu:
+        """One rank, up to min(I kh, kw O)."""
+        values = self._factors(site)[1]
+        ranks = candidates(len(values), self._round_to)
+        rows, columns = _columns(site.tensor).shape
+        stages: list[tuple[Counts, int]] = [(ranks * rows, site.places.between), (ranks * columns, site.places.outputs)]
+        if site.pointwise:
+            stages[0] = (ranks * rows, site.places.outputs)
+        whole = float((values**2).sum()) or 1.0
+        return Menu(ranks[:, None], tail(values)[ranks - 1] / whole, *weighed(stages, site))
+
+    def vbmf(self, site: Site) -> tuple[int, ...]:
+        """Of the rearranged weight."""
+        return (max(vbmf.rank(_columns(site.tensor)), 1),)
+
+    def uniform(self, site: Site, rank: int) -> tuple[int, ...]:
+        """At most the full rank."""
+        return (min(rank, *_columns(site.tensor).shape),)
+
+    def build(self, site: Site, ranks: tuple[int, ...]) -> Built:
+        """Two layers; see the class."""
+        out, inner, high, wide = site.tensor.shape
+        turned, left = _halves(self._factors(site), ranks[0])
+        made = (left @ turned).reshape(inner, high, wide, out).transpose(3, 0, 1, 2)
+        if site.pointwise:
+            return Built(pointwise(site.layer, (left.T, turned.T)), made)
+        vertical = left.T.reshape(-1, inner, high, 1)
+        horizontal = turned.reshape(-1, wide, out).transpose(2, 0, 1)[:, :, None, :]
+        first = conv(site.layer, vertical, height=True)
+        return Built(nn.Sequential(first, conv(site.layer, horizontal, width=True, last=True)), made)
+
+    def _factors(self, site: Site) -> Factors:
+        if site.name not in self._known:
+            self._known[site.name] = _svd(_columns(site.tensor))
+        return self._known[site.name]
+
+
+def _rows(tensor: Matrix) -> Matrix:
+    """(O, I kh kw)."""
+    return tensor.reshape(len(tensor), -1)
+
+
+def _columns(tensor: Matrix) -> Matrix:
+    """(I kh, kw O)."""
+    out, inner, high, wide = tensor.shape
+    return tensor.transpose(1, 2, 3, 0).reshape(inner * high, wide * out)
+
+
+def _weighed_rows(site: Site, metric: Metric | None) -> Matrix:
+    rows = _rows(site.tensor)
+    return rows if metric is None else metric.left @ rows @ metric.right
+
+
+def _svd(matrix: Matrix) -> Factors:
+    u, values, vt = np.linalg.svd(matrix, full_matrices=False)
+    return u, values, vt
+
+
+def _halves(factors: Factors, rank: int) -> tuple[Matrix, Matrix]:
+    """sqrt(S) V^T of shape (R, columns) and U sqrt(S) of shape (rows, R): alike in scale, which training likes."""
+    u, values, vt = factors
+    roots = np.sqrt(values[:rank])
+    return roots[:, None] * vt[:rank], u[:, :rank] * roots

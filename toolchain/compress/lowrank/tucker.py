@@ -1,0 +1,124 @@
+"""Tucker-2: 1x1, a small kh x kw core, 1x1."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from tensorly.decomposition import partial_tucker
+from torch import nn
+
+from toolchain.compress.lowrank import vbmf
+from toolchain.compress.lowrank.pairs import Svd
+from toolchain.compress.lowrank.scheme import Built, Menu, Metric, Metrics, candidates, no_metric, weighed
+from toolchain.compress.lowrank.sites import Matrix, Site
+from toolchain.compress.lowrank.stages import conv
+
+
+@dataclasses.dataclass(frozen=True)
+class _Known:
+    """The weight in the metric (O, I, kh, kw), and the energy that each pair of ranks keeps: (O, I)."""
+
+    tensor: Matrix
+    kept: Matrix
+
+
+class Tucker2:
+    """W ~ C x_1 U x_2 V: 1x1 from I to R_in, a kh x kw core C from R_in to R_out, 1x1 to O.
+
+    Kim et al. 2016 (arXiv:1511.06530): a partial Tucker decomposition along both channel axes; layers whose
+    weight is a matrix get two factors (SVD). Errors of all pairs of ranks come from one higher-order SVD
+    (De Lathauwer et al. 2000), chosen ranks are decomposed by TensorLy's alternating least squares (HOOI), which
+    is never worse. With a metric (A, B_c on the channels) A W B_c is decomposed; then core and U are the best for the
+    whole metric (A, B) given V: a reduced-rank regression (Izenman 1975).
+    """
+
+    def __init__(self, metrics: Metrics = no_metric, round_to: int = 1) -> None:
+        self._metrics, self._round_to = metrics, round_to
+        self._matrix = Svd(metrics, round_to)
+        self._known: dict[str, _Known] = {}
+
+    def menu(self, site: Site) -> Menu:
+        """(R_out, R_in), up to (O, I); of matrices one rank."""
+        if site.pointwise:
+            return self._matrix.menu(site)
+        known = self._decomposed(site)
+        outs, inners = (candidates(full, self._round_to) for full in known.kept.shape)
+        pairs = np.stack([axis.ravel() for axis in np.meshgrid(outs, inners, indexing="ij")], 1)
+        left = known.kept[-1, -1] - known.kept[pairs[:, 0] - 1, pairs[:, 1] - 1]
+        whole = 1.0 if self._metrics(site) else float(known.kept[-1, -1]) or 1.0
+        out, inner, high, wide = site.tensor.shape
+        stages = [
+            (pairs[:, 1] * inner, site.places.inputs),
+            (pairs[:, 0] * pairs[:, 1] * high * wide, site.places.outputs),
+            (pairs[:, 0] * out, site.places.outputs),
+        ]
+        return Menu(pairs, np.maximum(left, 0) / whole, *weighed(stages, site))
+
+    def vbmf(self, site: Site) -> tuple[int, ...]:
+        """Of the unfoldings along both channel axes."""
+        if site.pointwise:
+            return self._matrix.vbmf(site)
+        return max(vbmf.rank(_unfolded(site.tensor, 0)), 1), max(vbmf.rank(_unfolded(site.tensor, 1)), 1)
+
+    def uniform(self, site: Site, rank: int) -> tuple[int, ...]:
+        """At most O and I."""
+        if site.pointwise:
+            return self._matrix.uniform(site, rank)
+        return min(rank, site.tensor.shape[0]), min(rank, site.tensor.shape[1])
+
+    def build(self, site: Site, ranks: tuple[int, ...]) -> Built:
+        """Three layers; see the class."""
+        if site.pointwise:
+            return self._matrix.build(site, ranks)
+        first, core, last = self._factors(site, ranks)
+        made = np.einsum("or,rshw,si->oihw", last, core, first)
+        stages = (
+            conv(site.layer, first[:, :, None, None]),
+            conv(site.layer, core, height=True, width=True),
+            conv(site.layer, last[:, :, None, None], last=True),
+        )
+        return Built(nn.Sequential(*stages), made)
+
+    def _factors(self, site: Site, ranks: tuple[int, ...]) -> tuple[Matrix, Matrix, Matrix]:
+        """V^T (R_in, I), the core (R_out, R_in, kh, kw), U (O, R_out)."""
+        known, metric = self._decomposed(site), self._metrics(site)
+        (core, (u, v)), _ = partial_tucker(known.tensor, list(ranks), modes=[0, 1], n_iter_max=30, tol=1e-7)
+        if metric is None:
+            return v.T, core, u
+        first = v.T @ np.linalg.inv(metric.channels)
+        return first, *_regressed(site.tensor, first, ranks[0], metric)
+
+    def _decomposed(self, site: Site) -> _Known:
+        if site.name not in self._known:
+            tensor, metric = site.tensor, self._metrics(site)
+            if metric is not None:
+                tensor = np.einsum("po,oihw,ij->pjhw", metric.left, tensor, metric.channels)
+            u, v = (_basis(_unfolded(tensor, axis)) for axis in (0, 1))
+            energies = (np.einsum("oihw,or,is->rshw", tensor, u, v, optimize=True) ** 2).sum((2, 3))
+            self._known[site.name] = _Known(tensor, energies.cumsum(0).cumsum(1))
+        return self._known[site.name]
+
+
+def _unfolded(tensor: Matrix, axis: int) -> Matrix:
+    """(channels of the axis, everything else)."""
+    return np.moveaxis(tensor, axis, 0).reshape(tensor.shape[axis], -1)
+
+
+def _basis(matrix: Matrix) -> Matrix:
+    """All left singular vectors as columns, the strongest first."""
+    return np.linalg.eigh(matrix @ matrix.T)[1][:, ::-1]
+
+
+def _regressed(tensor: Matrix, first: Matrix, rank: int, metric: Metric) -> tuple[Matrix, Matrix]:
+    """Core (R_out, R_in, kh, kw) and U (O, R_out) that minimise ||A (W - U core (V^T x I)) B|| for the given V^T.
+
+    With Q L^T = qr(B^T (V x I)), the answer is the truncated SVD of A W B Q.
+    """
+    out, inner, high, wide = tensor.shape
+    inputs = np.einsum("ri,ihwd->rhwd", first, metric.right.reshape(inner, high, wide, -1)).reshape(-1, len(metric.right))
+    basis, triangle = np.linalg.qr(inputs.T)
+    u, values, vt = np.linalg.svd(metric.left @ tensor.reshape(out, -1) @ metric.right @ basis, full_matrices=False)
+    roots = np.sqrt(values[:rank])
+    core = np.linalg.solve(triangle, vt[:rank].T).T * roots[:, None]
+    return core.reshape(rank, -1, high, wide), metric.left_inverse @ (u[:, :rank] * roots)
