@@ -27,7 +27,7 @@ from targets.layer_errors import compare
 from targets.quiet import in_our_words, quiet
 from targets.tflite_io import native_io, tensor_index
 from targets.tflite_pads import finite, pads_with_infinity, with_finite_pads
-from targets.tflite_tools import read_tflite
+from targets.tflite_tools import computes_weights, read_tflite
 
 
 def to_int8(model: ExportedModel, calibration: CalibrationSet, scheme: Scheme, out: Path) -> ExportedModel:
@@ -39,8 +39,8 @@ def to_int8(model: ExportedModel, calibration: CalibrationSet, scheme: Scheme, o
     stored = {name: _as_statistics(limits, ranks[name]) for name, limits in seen.items()}
     prepared, target = out / "finite.tflite", out / "model.tflite"
     prepared.write_bytes(with_finite_pads(model.tflite, seen))
-    inner = _inner_operators(prepared)
-    target.write_bytes(_apply(prepared, lambda worker: _static_int8(worker, scheme, inner), stored))
+    kept = _left_in_float(prepared)
+    target.write_bytes(_apply(prepared, lambda worker: _static_int8(worker, scheme, kept), stored))
     notes = {
         "dialect": "TFLite int8, asymmetric activations, symmetric weights",
         "calibrator": scheme.calibrator,
@@ -91,13 +91,21 @@ def _static_int8(worker: Any, scheme: Scheme, left_in_float: str) -> None:
         worker.update_quantization_recipe(left_in_float, TFLOperationName.ALL_SUPPORTED, algorithm_key=no)
 
 
-def _inner_operators(path: Path) -> str:
-    """A pattern for operators inside other operators (the sum of a STABLEHLO_REDUCE_WINDOW), whose values nobody sees.
+def _left_in_float(path: Path) -> str:
+    """A pattern for operators that must stay as they are; empty when there are none.
+
+    These are operators inside other operators (the sum of a STABLEHLO_REDUCE_WINDOW), whose values nobody sees, and
+    convolutions with computed weights, whose int8 kernels want a zero point of 0 that activations do not have.
 
     ai-edge-quantizer spells an operator as the names of its outputs with a semicolon after each, and
-    counts a graph's inputs and outputs as operators too. Empty when there are none.
+    counts a graph's inputs and outputs as operators too.
     """
-    names = "|".join(re.escape(tensor.name) for tensor in read_tflite(path).tensors if tensor.subgraph > 0)
+    file = read_tflite(path)
+    inner = [tensor.name for tensor in file.tensors if tensor.subgraph > 0]
+    computed = [
+        file.tensor(operator.outputs[0]).name for operator in file.operators if computes_weights(file, operator)
+    ]
+    names = "|".join(re.escape(name) for name in (*inner, *computed))
     return f"^(?:(?:{names});)+$" if names else ""
 
 

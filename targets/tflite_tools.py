@@ -29,6 +29,7 @@ __all__ = [
     "TfliteIo",
     "TfliteOperator",
     "TfliteTensor",
+    "computes_weights",
     "constants",
     "dynamic_axes",
     "is_quantized",
@@ -84,6 +85,12 @@ def is_quantized(model: TfliteFile) -> bool:
     arithmetic stays in floating point.
     """
     return any(t.scale and not t.constant and (_BITS.get(t.dtype) or 64) <= 16 for t in model.tensors)
+
+
+def computes_weights(model: TfliteFile, operator: TfliteOperator) -> bool:
+    """Whether an operator of the main graph is a convolution whose weights are computed, not stored."""
+    convolution = operator.op in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV") and operator.subgraph == 0
+    return convolution and not model.tensor(operator.inputs[1]).constant  # all three have the weights second
 
 
 def dynamic_axes(model: TfliteFile) -> dict[str, tuple[int, ...]]:

@@ -1,6 +1,6 @@
 """From a project to measured, verified bundles: the whole flow on one screen.
 
-project → samples → weights → exports (parity) → per device: support → quantize → compile → golden check
+project → samples → weights → compression → exports (parity) → per device: support → quantize → compile → golden check
 → accuracy → profile → budget → bundle → summary and report.
 """
 
@@ -58,7 +58,7 @@ def build(project: Project, options: Options, progress: Progress | None = None) 
     """
     progress = progress or Progress(quiet=True)
     with open_cache(reuse=options.cache, note=progress.note) as cache, Delivery(options.out) as delivery:
-        source = open_source(project, cache, progress)
+        source = open_source(project, cache, progress, options.settings if options.profile else None)
         plans = make_plans(project, source)
         plans += companions(plans, project, source)
         plans += baselines(plans, project, source)
@@ -72,7 +72,7 @@ def build(project: Project, options: Options, progress: Progress | None = None) 
         made = build_all([plan.job(source, model) for plan in plans], cache, options.jobs, progress)
         site = Site(source, source.float_accuracy(), cache, delivery, options, progress)
         entries = list(measured(plans, made, site, left_out))
-        return delivery.finish(BuildResult(options.out, tuple(entries), tuple(left_out.rows)))
+        return delivery.finish(BuildResult(options.out, tuple(entries), tuple(left_out.rows), source.rows()))
 
 
 def steps_of(plan: Plan, source: ModelSource, options: Options) -> int:

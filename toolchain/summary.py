@@ -9,6 +9,7 @@ from typing import Any
 
 from profiles.measurement import METRIC_UNITS, Metric
 from profiles.units import format_quantity
+from toolchain.compress.rows import Row
 
 SCHEMA = 1
 FILE = "summary.json"
@@ -83,11 +84,12 @@ class NotBuilt:
 
 @dataclasses.dataclass(frozen=True)
 class BuildResult:
-    """What a build made: the folder, one entry per bundle in the project's order, and what was left out."""
+    """What a build made: the folder, one entry per bundle in the project's order, what was left out, and compression."""
 
     out: Path
     entries: tuple[Entry, ...]
     not_built: tuple[NotBuilt, ...] = ()
+    compression: tuple[Row, ...] = ()
 
     @property
     def missed(self) -> list[str]:
@@ -97,7 +99,8 @@ class BuildResult:
     def as_dict(self) -> dict[str, Any]:
         """The shape of ``summary.json``."""
         left_out = {"not_built": [dataclasses.asdict(item) for item in self.not_built]} if self.not_built else {}
-        return {"schema": SCHEMA, "entries": [entry.as_dict(self.out) for entry in self.entries], **left_out}
+        rows = {"compression": [row.as_dict() for row in self.compression]} if self.compression else {}
+        return {"schema": SCHEMA, "entries": [entry.as_dict(self.out) for entry in self.entries], **left_out, **rows}
 
 
 def layer_table(times: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

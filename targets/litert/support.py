@@ -7,7 +7,7 @@ from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
 from targets.fit import weights_fit
 from targets.network import tflite_network
 from targets.sparsity import DENSE, find, notes
-from targets.tflite_tools import TfliteFile, TfliteOperator, parse_tflite, read_bytes
+from targets.tflite_tools import TfliteFile, TfliteOperator, computes_weights, parse_tflite, read_bytes
 
 #: Compute operators that ai-edge-quantizer leaves in float.
 _FLOAT_ONLY = frozenset({"UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "SVDF", "CONV_3D"})
@@ -42,6 +42,8 @@ def _row(file: TfliteFile, operator: TfliteOperator, device: Device, precision: 
     if operator.custom:
         return OpSupport(name, operator.op, Verdict.UNSUPPORTED, "a custom operator; allowed: built-in operators")
     note = _precision_note(operator.op, device, precision)
+    if precision == "int8" and computes_weights(file, operator):
+        note = "stays in fp32: its weights are computed, and int8 kernels want them stored"
     return OpSupport(name, operator.op, Verdict.FALLBACK if note else Verdict.NATIVE, note)
 
 

@@ -1,6 +1,6 @@
-"""Operators that OpenVINO 2026.4 computes wrongly in int8; they are left in float, and ``support`` says so.
+"""Operators that OpenVINO 2026.4 computes wrongly in int8, or not in int8; they stay in float, and ``support`` says so.
 
-Each constraint is a function whose docstring is the sentence that users read. Both were found by
+Each constraint is a function whose docstring is the sentence that users read. The wrong ones were found by
 comparing int8 kernels with the same graph run in float (``LP_TRANSFORMS_MODE`` off), which differ where
 the input has a zero point: around the pool's edges, and all over such a convolution.
 """
@@ -27,7 +27,22 @@ def several_outputs_of_one_channel(node: Any) -> bool:
     return bool(inputs == 1 and outputs > 1)
 
 
-CONSTRAINTS: tuple[Callable[[Any], bool], ...] = (average_counts_padding, several_outputs_of_one_channel)
+def computed_weights(node: Any) -> bool:
+    """Stays in fp32: there are no int8 kernels for convolutions whose weights are computed."""
+    return node.get_type_name() in ("Convolution", "GroupConvolution") and _is_computed(node.input(1))
+
+
+def _is_computed(given: Any) -> bool:
+    """Whether an input depends on those of the network."""
+    node = given.get_source_output().get_node()
+    return node.get_type_name() == "Parameter" or any(_is_computed(one) for one in node.inputs())
+
+
+CONSTRAINTS: tuple[Callable[[Any], bool], ...] = (
+    average_counts_padding,
+    several_outputs_of_one_channel,
+    computed_weights,
+)
 
 
 def reason(node: Any) -> str:

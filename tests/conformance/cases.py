@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 from conformance.graphs_blocks import BLOCKS
+from conformance.graphs_compressed import COMPRESSED
 from conformance.graphs_conv import CONVS
 from conformance.graphs_layers import LAYERS
 from conformance.graphs_shapes import SHAPES
@@ -60,7 +61,7 @@ class Case:
 
 
 def _cases() -> tuple[Case, ...]:
-    graphs = [(name, graph) for group in (CONVS, LAYERS, SHAPES, BLOCKS) for name, graph in group.items()]
+    graphs = [(name, graph) for group in (CONVS, LAYERS, SHAPES, BLOCKS, COMPRESSED) for name, graph in group.items()]
     return tuple(Case(name, make, shapes) for name, (make, shapes) in graphs)
 
 

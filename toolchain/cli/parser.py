@@ -15,6 +15,8 @@ from toolchain.cli.exit_codes import MEANINGS
 #: Command to one line of help; the module ``toolchain.cli.commands.NAME`` has ``arguments`` and ``run``.
 COMMANDS = {
     "build": "build, verify and measure a bundle for every device",
+    "compress": "carry out a project's compression steps, and show what each did",
+    "sensitivity": "show how accuracy falls when single layers are pruned or factorised",
     "profile": "measure a bundle here or on another machine",
     "support": "say what a target does with every operator of a model, before anything is built",
     "diff": "show, layer by layer, how far a quantized bundle is from the float model",
@@ -23,6 +25,7 @@ COMMANDS = {
     "runtime": "write the program that builds, checks and measures bundles on a device",
     "devices": "list the device profiles",
     "targets": "list the backends and what they can do",
+    "methods": "list the compression methods: what each saves and where, its paper, what it needs",
     "doctor": "say what is installed, what is missing, and how to install it",
     "init": "write a starter project",
     "cache": "show or clear the cache of pipeline steps",

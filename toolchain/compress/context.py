@@ -124,8 +124,8 @@ class Context:
             return []
         data = self.samples(purpose, labels=objective is None and self.task == "classification")
         precision = resolve_precision(self.training.precision, self.device)
-        changes = {"epochs": epochs, "lr": lr or self.training.lr, "seed": self.seed, "precision": precision}
-        spec = dataclasses.replace(self.training, **changes)
+        spec = dataclasses.replace(self.training, epochs=epochs, lr=lr or self.training.lr, seed=self.seed)
+        spec = dataclasses.replace(spec, precision=precision)
         around = [*hooks, *self._own_hooks()]
         path = self._checkpoint(model, purpose, data.digest, spec, (objective, *around))
         with _telling_of(path):

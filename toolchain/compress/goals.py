@@ -91,7 +91,7 @@ def reach(
             f"wanted a model with at most {wanted:.6g} {unit}",
             seen=f"{least:.6g} {unit} with the strongest setting that the structure allows",
             allowed=f"{goal.kind} of {least:.6g} or more",
-            next_step="ask for less, raise cap, or leave fewer layers out",
+            next_step="ask for less, raise cap, lower round_to, or leave fewer layers out",
         )
     low, high = 0.0, strongest
     for _ in range(_TRIES if goal.kind != "latency" else _TRIES // 2):

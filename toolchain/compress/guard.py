@@ -44,7 +44,7 @@ def reshapes(options: Any) -> bool:
     """Whether a step changes what is computed, and not only the weights."""
     if options.step == "distill":
         return options.student is not None or options.resolution is not None
-    return options.step != "finetune"
+    return bool(options.step != "finetune")
 
 
 def _no_faster(measured: Mapping[str, Comparison], device: str) -> list[str]:

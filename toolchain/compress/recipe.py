@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from profiles.errors import ConfigError, DataError, EdgewrightError
 from profiles.runner import Array
-from toolchain.compress.clock import Clock
+from toolchain.compress.clock import Clock, Comparison
 from toolchain.compress.context import Context
-from toolchain.compress.guard import judged
+from toolchain.compress.guard import judged, reshapes
 from toolchain.compress.passes import Outcome, check_all
+from toolchain.compress.rounding import Rounding, rounded
 from toolchain.compress.rows import START, Row, Speed, make_row
 from toolchain.compress.stages import Direct, FolderStore, Stage, Store, base_inputs, options_key
 from toolchain.frontend.data import Splits
@@ -67,9 +68,8 @@ def compress(
     start = copy.deepcopy(model).eval()
     store: Store = Direct() if around.work is None else FolderStore(around.work, start, base_inputs(around))
     shown = progress or Progress(quiet=True)
-    recipe = Recipe(
-        lambda: start, tuple(steps), lambda: around, store, clock, shown, round_to=lambda device: around.round_to
-    )
+    wish = Rounding(around.round_to, "round_to of the context", fixed=True)
+    recipe = Recipe(lambda: start, tuple(steps), lambda: around, store, clock, shown, rounding=lambda device: wish)
     stages, rows = recipe.run()
     return CompressResult(copy.deepcopy(stages[-1].model), rows)
 
@@ -85,7 +85,7 @@ class Recipe:
         store: where the models between the steps are kept.
         clock: measures on devices, or None.
         progress: shows every step.
-        round_to: from a step's device to the multiple that channel counts should be of.
+        rounding: from a step's device to the multiple that channel counts should be of.
     """
 
     start: Callable[[], torch.nn.Module]
@@ -94,7 +94,7 @@ class Recipe:
     store: Store
     clock: Clock | None
     progress: Progress
-    round_to: Callable[[str | None], int]
+    rounding: Callable[[str | None], Rounding]
 
     def run(self) -> tuple[list[Stage], tuple[Row, ...]]:
         """The stages that are part of the result, the start among them, and a row for every step."""
@@ -126,16 +126,27 @@ class Recipe:
     ) -> tuple[Stage, Row]:
         stage = self.store.keep(self._inputs(before, options, rows), self._make(before, options, number, rows, shown))
         shown.cached = stage.cached
-        measured = self.clock.compare(before, stage) if self.clock else {}
+        measured = self._measured(before, stage, options, rows)
         if len(rows) == 1:
             rows[0] = dataclasses.replace(rows[0], latency={name: each.before for name, each in measured.items()})
         wanted = self.clock.device(options.device) if self.clock else ""
         return stage, judged(before.row, stage.row, options, measured, wanted)
 
+    def _measured(
+        self, before: Stage, after: Stage, options: StepOptions, rows: Sequence[Row]
+    ) -> Mapping[str, Comparison]:
+        """Before against after; a step that only trained leaves the figures as they were."""
+        if self.clock is None:
+            return {}
+        known = next(row for row in reversed(rows) if row.kept).latency
+        if known and not reshapes(options):
+            return {name: Comparison(metric, metric) for name, metric in known.items()}
+        return self.clock.compare(before, after)
+
     def _inputs(self, before: Stage, options: StepOptions, rows: Sequence[Row]) -> dict[str, Any]:
         timed = self.clock.identity(options.device) if self.clock and uses_clock(options) else None
         found = {"before": before.key, "step": options_key(options), "clock": timed}
-        return {**found, "round to": self._round_to(options), "keep zeros": _keeps_zeros(options, rows)}
+        return {**found, "round to": self._rounding(options), "keep zeros": _keeps_zeros(options, rows)}
 
     def _make(
         self, before: Stage, options: StepOptions, number: int, rows: Sequence[Row], shown: Step
@@ -145,19 +156,28 @@ class Recipe:
                 self.context(),
                 work=work,
                 start=self.start(),
-                progress=lambda done, total, text: shown.update(done, total, text),
+                progress=shown.update,
                 latency=self.clock.seconds if self.clock else None,
-                round_to=self._round_to(options),
                 keep_zeros=_keeps_zeros(options, rows),
             )
+
+            def run(multiple: int) -> Outcome:
+                return run_step(before.model, options, dataclasses.replace(context, round_to=multiple))
+
             with _named(number, options):
-                outcome = run_step(before.model, options, context)
+                outcome = rounded(run, self._rounding(options))
             return outcome.model, make_row(options.step, method_of(options), outcome, context)
 
         return make
 
-    def _round_to(self, options: StepOptions) -> int:
-        return int(getattr(options, "round_to", None) or self.round_to(options.device))
+    def _rounding(self, options: Any) -> Rounding:
+        if options.step != "prune":
+            return Rounding()
+        return (
+            Rounding(options.round_to, "the step's round_to", fixed=True)
+            if options.round_to
+            else self.rounding(options.device)
+        )
 
 
 def run_step(model: torch.nn.Module, options: StepOptions, context: Context) -> Outcome:

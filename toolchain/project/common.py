@@ -16,6 +16,7 @@ from profiles.units import parse_quantity
 
 #: The type of the errors that :func:`problem` makes.
 PROBLEM = "edgewright"
+_LABELS = {"seen": "seen", "allowed": "allowed", "next_step": "next"}
 _SAFE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -36,7 +37,8 @@ def problem(
         at: the key path of the culprit, relative to what is being validated.
     """
     context = {"sentence": sentence, "seen": seen, "allowed": allowed, "next_step": next_step, "at": at}
-    return PydanticCustomError(PROBLEM, "{sentence}", context)
+    told = "".join(f"; {label}: {{{key}}}" for key, label in _LABELS.items() if context[key])
+    return PydanticCustomError(PROBLEM, "{sentence}" + told, context)  # for callers in Python
 
 
 def as_problem(error: ConfigError, at: tuple[str | int, ...] = ()) -> PydanticCustomError:

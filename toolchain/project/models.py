@@ -78,11 +78,10 @@ class ProjectFile(Frozen):
 
     @model_validator(mode="after")
     def _compression_is_possible(self) -> ProjectFile:
-        path = self.model.source.path
-        if self.compress.steps and path is not None and path.suffix.lower() != ".pt2":
+        if self.compress.steps and self.model.source.kind == "file":
             raise problem(
-                f"cannot compress '{self.model.source.text}', which PyTorch does not read",
-                allowed="a zoo:, module:callable or .pt2 source",
+                f"cannot compress '{self.model.source.text}', which is an exported model",
+                allowed="a zoo: or module:callable source",
                 next_step="remove the section [compress], or change model.source",
                 at=("compress",),
             )

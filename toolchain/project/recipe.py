@@ -203,6 +203,12 @@ class Distill(StepOptions):
         return value
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """Where teachers and student come from, as far as the project says."""
+        teachers = (self.teacher,) if isinstance(self.teacher, str) else [t.source for t in self.teacher or ()]
+        return tuple(source for source in (*teachers, self.student) if source)
+
+    @property
     def losses(self) -> tuple[str, ...]:
         """All of them."""
         return (self.loss,) if isinstance(self.loss, str) else self.loss

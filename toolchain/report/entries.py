@@ -8,6 +8,7 @@ from pathlib import Path
 
 from profiles.measurement import Kind, Metric
 from targets.artifact import NOT_RUN
+from toolchain.compress.rows import Row
 from toolchain.report.shapes import Batch, BudgetLine, Layer, Manifest, NotBuilt, Placement, Profile
 
 #: Figures that only running a bundle gives.
@@ -121,3 +122,4 @@ class Build:
     created: str
     entries: tuple[Entry, ...]
     not_built: tuple[NotBuilt, ...] = ()
+    compression: tuple[Row, ...] = ()

@@ -44,7 +44,7 @@ def load_build(build_dir: Path) -> Build:
         )
     entries = tuple(_entry(build_dir, number, found) for number, found in enumerate(summary.entries, 1))
     project = summary.project or _model_names(entries, build_dir)
-    return Build(build_dir, project, summary.created, entries, summary.not_built)
+    return Build(build_dir, project, summary.created, entries, summary.not_built, summary.compression)
 
 
 def _entry(build_dir: Path, number: int, found: SummaryEntry) -> Entry:

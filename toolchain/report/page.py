@@ -20,6 +20,7 @@ from toolchain.report.bundles import bundle
 from toolchain.report.charts import distribution as spread
 from toolchain.report.charts import scatter as trade
 from toolchain.report.charts.marks import px
+from toolchain.report.compression import compression, verdict
 from toolchain.report.entries import Build
 from toolchain.report.format_words import format_sentences, smaller, unmeasured
 from toolchain.report.formats import groups
@@ -46,8 +47,13 @@ def render_report(build_dir: Path) -> str:
     Raises:
         ConfigError: there is no ``summary.json``, or one of the files is damaged.
     """
-    template = _environment().get_template("report.html.j2")
-    return template.render(_context(build_dir)).translate(_UNPRINTABLE)
+    template = environment().get_template("report.html.j2")
+    return printable(template.render(_context(build_dir)))
+
+
+def printable(text: str) -> str:
+    """Without characters that HTML cannot carry."""
+    return text.translate(_UNPRINTABLE)
 
 
 def write_report(build_dir: Path) -> Path:
@@ -82,7 +88,7 @@ def _replace(path: Path, content: bytes) -> None:
         raise
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     """Everything is escaped: names of models, layers and devices come from users."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -105,6 +111,7 @@ def verdicts(build_dir: Path) -> list[str]:
         *fastest_sentences(entries),
         *gain_sentences(entries),
         *(sentence for group in groups(build) for sentence in format_sentences(group)),
+        *([f"Compression: {verdict(build.compression)}."] if build.compression else []),
     ]
 
 
@@ -117,11 +124,12 @@ def _context(build_dir: Path) -> dict[str, Any]:
         "build": build,
         "style": Markup("".join((TEMPLATES / name).read_text(encoding="utf-8") for name in STYLES)),
         "script": Markup(script),
-        "script_hash": _hash(script),
+        "script_hash": script_hash(script),
         "kinds": list(KINDS.values()),
         "verdict": budget_sentence(entries),
         "sentences": [*fastest_sentences(entries), *shortfalls(entries), *_about_formats(build)],
         "table": table(entries),
+        "compression": compression(build.compression),
         "bundles": [bundle(entry) for entry in entries],
         "opened": next((e.number for e in entries if e.errors), 1),
         "machines": sections.machines(entries),
@@ -154,7 +162,7 @@ def _charts(build: Build) -> dict[str, Any]:
     bare = [e.label for e in entries if (m := e.metric(LATENCY)) and len(m.samples or ()) < FEWEST_SAMPLES]
     drawn: dict[str, Sequence[object]] = {"spread": [c for c in rows if c], "trade": [c for c in points if c]}
     drawn |= {"formats": shown.formats(build), "sweeps": shown.batches(build)}
-    there = {**drawn, "gain": pairs, "details": entries}
+    there = {**drawn, "gain": pairs, "details": entries, "compressed": build.compression}
     return {
         **drawn,
         "trade_up": up,
@@ -168,6 +176,7 @@ def _charts(build: Build) -> dict[str, Any]:
 #: What a section needs to be on the page, its anchor and its name in the list of links.
 _ANCHORS = (
     ("", "bundles", "Bundles"),
+    ("compressed", "compression", "Compression"),
     ("spread", "latency", "Latency"),
     ("trade", "tradeoff", "Trade-off"),
     ("gain", "gain", "Precision"),
@@ -179,6 +188,6 @@ _ANCHORS = (
 )
 
 
-def _hash(script: str) -> str:
+def script_hash(script: str) -> str:
     """For the content security policy: this script runs, and no other."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from profiles.measurement import Metric
+from toolchain.compress.rows import Row
 
 
 class _Shape(BaseModel):
@@ -93,6 +94,7 @@ class Summary(_Shape):
     created: str = ""
     entries: tuple[SummaryEntry, ...]
     not_built: tuple[NotBuilt, ...] = ()
+    compression: tuple[Row, ...] = ()
 
 
 class Trial(_Shape):

@@ -17,6 +17,7 @@ from targets.base import ExportedModel, Scheme
 from targets.reference_worker import run_reference_apart
 from targets.registry import default_target
 from toolchain.cache import Cache, source_digest
+from toolchain.compress.rows import Row
 from toolchain.export.foreign import open_foreign
 from toolchain.export.golden import with_golden
 from toolchain.progress import Progress
@@ -120,6 +121,10 @@ class FileSource:
         """Neither parameters nor MACs are counted on files."""
         why = "counted on torch models only"
         return {name: unavailable(name, why) for name in ("params", "macs")}
+
+    def rows(self) -> tuple[Row, ...]:
+        """Exported models are not compressed."""
+        return ()
 
     def float_accuracy(self) -> Metric:
         """Of the float file, as the default engine of this machine runs it."""

@@ -6,11 +6,15 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from profiles.measurement import Metric
+from profiles.sampling import Settings
 from targets.base import ExportedModel, TensorSpec
 from toolchain.cache import Cache
+from toolchain.compress.rows import Row
 from toolchain.progress import Progress
 from toolchain.project.models import Project
 from toolchain.steps.data import ProjectData
+
+_SETTINGS = Settings()
 
 
 class ModelSource(Protocol):
@@ -61,12 +65,20 @@ class ModelSource(Protocol):
         ...
 
     def float_accuracy(self) -> Metric:
-        """Accuracy of the float reference on the test samples."""
+        """Accuracy of the float model on the test samples, before compression."""
+        ...
+
+    def rows(self) -> tuple[Row, ...]:
+        """What compression did, step by step; empty without any."""
         ...
 
 
-def open_source(project: Project, cache: Cache, progress: Progress) -> ModelSource:
+def open_source(
+    project: Project, cache: Cache, progress: Progress, settings: Settings | None = _SETTINGS
+) -> ModelSource:
     """The project's model: a torch module, or a file.
+
+    ``settings`` say how long the models between the steps of compression are measured; None: not at all.
 
     Raises:
         ConfigError, ModelError, DataError: it cannot be used.
@@ -78,4 +90,4 @@ def open_source(project: Project, cache: Cache, progress: Progress) -> ModelSour
         return FileSource(project, cache, progress)
     from toolchain.steps.torch_source import TorchSource
 
-    return TorchSource(project, cache, progress)
+    return TorchSource(project, cache, progress, settings)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from targets.base import TensorSpec
+from targets.base import ExportedModel, TensorSpec
 from toolchain.export.exported import Exported
 from toolchain.steps.data import unstack
-from toolchain.steps.torch_model import TorchModel
+from toolchain.steps.torch_reference import reference
+from toolchain.steps.torch_stage import Staged
 
 #: Formats as people write them.
 TITLES = {"onnx": "ONNX", "tflite": "TFLite", "pt2": "a PyTorch program"}
@@ -31,8 +32,8 @@ class ExportedFile:
 class TorchExports:
     """Exports of one model, each made when it is first asked for."""
 
-    def __init__(self, model: TorchModel) -> None:
-        self._model = model
+    def __init__(self, model: Staged) -> None:
+        self.model = model
         self._made: dict[str, ExportedFile] = {}
 
     def files(self, formats: Iterable[str]) -> dict[str, ExportedFile]:
@@ -42,11 +43,11 @@ class TorchExports:
         return dict(self._made)
 
     def _exported(self, name: str) -> ExportedFile:
-        model = self._model
+        model = self.model
         sources = ("toolchain.export", __name__, *(("targets.pytorch",) if name == "pt2" else ()))
-        inputs = {**model.key(model.spec, *sources), "format": name}
+        inputs = {**model.key(*sources), "format": name}
         inputs |= {"golden": model.golden_inputs, "tools": {tool: _version(tool) for tool in _TOOLS}}
-        with model.progress.step(f"export {model.project.model.name} to {TITLES[name]}") as step:
+        with model.progress.step(f"export {model.name} to {TITLES[name]}") as step:
             cached = model.cache.folder("export", inputs, lambda out: self._write(name, out))
             step.cached = cached.hit
         facts: dict[str, Any] = json.loads((cached.path / "facts.json").read_text())
@@ -56,7 +57,7 @@ class TorchExports:
     def _write(self, name: str, out: Path) -> None:
         from toolchain.export.parity import check_parity
 
-        model = self._model
+        model = self.model
         exported = _exporter(name)(model.module, model.sample, out / f"model.{name}")
         report = check_parity(model.module, exported, unstack(model.golden_inputs))
         facts = {
@@ -65,6 +66,26 @@ class TorchExports:
             "parity": report.as_dict(),
         }
         (out / "facts.json").write_text(json.dumps(facts))
+
+
+def model_files(exports: TorchExports, formats: Iterable[str]) -> ExportedModel:
+    """The model in the wanted formats, each checked against a float64 run, with golden samples."""
+    model = exports.model
+    outputs, _, how = reference(model)
+    found = exports.files(formats)
+    specs = next(iter(found.values())).outputs
+    return ExportedModel(
+        name=model.name,
+        inputs=model.base.inputs,
+        outputs=specs,
+        onnx=found["onnx"].path if "onnx" in found else None,
+        tflite=found["tflite"].path if "tflite" in found else None,
+        pt2=found["pt2"].path if "pt2" in found else None,
+        tflite_channel_last=found["tflite"].channel_last if "tflite" in found else (),
+        golden_inputs=model.golden_inputs,
+        golden_outputs={spec.name: outputs[spec.name].astype(spec.dtype) for spec in specs},
+        reference=how,
+    )
 
 
 def _exporter(name: str) -> Callable[..., Exported]:

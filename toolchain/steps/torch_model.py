@@ -1,4 +1,4 @@
-"""The torch module of one project: what it is loaded from, and what everything that is made of it depends on."""
+"""The torch module of one project before compression: what it is loaded from, and what all made of it depends on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Sources that decide what a model is; steps add their own.
 CODE = (
-    *("toolchain.frontend", "toolchain.compress"),
+    "toolchain.frontend",
     *("toolchain.steps.torch_model", "toolchain.steps.torch_inputs", "toolchain.steps.torch_training"),
 )
 
@@ -65,11 +65,8 @@ class TorchModel:
 
     @functools.cached_property
     def module(self) -> torch.nn.Module:
-        """The model in eval mode, weights loaded, compression recipe applied."""
-        from toolchain.compress.recipe import compress
-
-        steps = [step.options for step in self.project.compress.steps]
-        return compress(load_module(self.spec), steps, self.data.splits if self.data else None, self.sample).model
+        """The model in eval mode, weights loaded, before compression."""
+        return load_module(self.spec)
 
     @functools.cached_property
     def golden_inputs(self) -> dict[str, Array]:
@@ -82,7 +79,10 @@ class TorchModel:
         return unstack(self.golden_inputs)[0]
 
     def key(self, spec: ModelSpec, *packages: str) -> dict[str, Any]:
-        """What a step depends on that uses the model; ``packages`` are further sources of ours that decide it."""
+        """What a step depends on that uses the model as it is before compression.
+
+        ``packages`` are further sources of ours that decide it.
+        """
         model = self.project.model
         return {
             "source": model.source.path or spec.source,
@@ -92,7 +92,6 @@ class TorchModel:
             "seed": spec.seed,
             "arguments": dict(spec.options),
             "inputs": [s.as_dict() for s in self.inputs],
-            "compress": self.project.compress.model_dump(mode="json"),
             "code": source_digest(*CODE, *packages),
             "torch": importlib.metadata.version("torch"),
         }

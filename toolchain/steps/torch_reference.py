@@ -13,11 +13,12 @@ from profiles.runner import Array
 from toolchain.steps.data import stack, unstack
 from toolchain.steps.evaluate import accuracy_metric, no_accuracy
 from toolchain.steps.torch_model import TorchModel
+from toolchain.steps.torch_stage import Staged
 
 
-def reference(model: TorchModel) -> tuple[dict[str, Array], dict[str, Metric], str]:
+def reference(model: Staged) -> tuple[dict[str, Array], dict[str, Metric], str]:
     """Golden outputs in float64, the model's cost, and how the outputs were computed."""
-    inputs = {**model.key(model.spec, "toolchain.export", __name__), "golden": model.golden_inputs}
+    inputs = {**model.key("toolchain.export", __name__), "golden": model.golden_inputs}
     cached = model.cache.folder("reference", inputs, lambda out: _write(model, out))
     with np.load(cached.path / "outputs.npz", allow_pickle=False) as archive:
         outputs = {name: archive[name] for name in archive.files}
@@ -27,7 +28,7 @@ def reference(model: TorchModel) -> tuple[dict[str, Array], dict[str, Metric], s
     return outputs, metrics, facts["how"]
 
 
-def _write(model: TorchModel, out: Path) -> None:
+def _write(model: Staged, out: Path) -> None:
     from toolchain.export.modules import to_tensors
     from toolchain.export.parity import reference_outputs
     from toolchain.frontend.macs import count
@@ -39,7 +40,7 @@ def _write(model: TorchModel, out: Path) -> None:
 
 
 def float_accuracy(model: TorchModel) -> Metric:
-    """Top-1 of the torch model in float32 on all test samples."""
+    """Top-1 of the torch model in float32 on all test samples before compression: bundles are held against it."""
     reason = no_accuracy(model.data, model.project.model.task)
     if reason or model.data is None:
         return unavailable("accuracy", reason)
@@ -49,7 +50,8 @@ def float_accuracy(model: TorchModel) -> Metric:
         step.cached = cached.hit
     total = model.data.facts["tests"]
     share = json.loads((cached.path / "facts.json").read_text())["accuracy"]
-    return accuracy_metric(round(share * total), total, "top-1 of the torch model in float32")
+    when = ", before compression" if model.project.compress.steps else ""
+    return accuracy_metric(round(share * total), total, f"top-1 of the torch model in float32{when}")
 
 
 def _evaluate(model: TorchModel, out: Path, update: Any) -> None:

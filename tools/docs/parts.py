@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tools.docs import adrs, command_line, devices, figures, operators, placement, project_file, results, targets
+from tools.docs import (
+    adrs,
+    command_line,
+    devices,
+    figures,
+    methods,
+    operators,
+    placement,
+    project_file,
+    results,
+    targets,
+)
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "adrs": adrs.index,
@@ -17,6 +28,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "errors": command_line.errors_table,
     "exit-codes": command_line.exit_codes,
     "kinds": figures.kinds,
+    "methods": methods.catalogue,
     "metrics": figures.metrics,
     "micro-operators": operators.overview,
     "placement-rules": placement.rules,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from toolchain.project.schema import project_schema
@@ -21,20 +21,43 @@ def reference() -> str:
 
 def _section(name: str, about: Schema, schema: Schema) -> str:
     is_list = about.get("type") == "array"
-    body = _resolved(about["items"] if is_list else about, schema)
+    body = _body(about["items"] if is_list else about, schema)
     title = f"[[{name}]]" if is_list else f"[{name}]"
     said = about.get("description") or body.get("description", "")
-    parts = [f"### `{title}`", said, _keys(body, schema)]
+    return "\n\n".join([f"### `{title}`", said, _keys(body, schema), *_nested(body, title, schema)])
+
+
+def _body(about: Schema, schema: Schema) -> Schema:
+    """The table that a section is, also where it may be written in another way."""
+    choices = [_resolved(choice, schema) for choice in (about, *about.get("anyOf", ()))]
+    return next(choice for choice in choices if "properties" in choice)
+
+
+def _nested(body: Schema, title: str, schema: Schema) -> list[str]:
+    """The tables inside of a table, and the steps of a recipe, each with a heading."""
+    parts = []
     for key, inner in body["properties"].items():
         nested = _inner_table(inner, schema)
         if nested is not None and key not in schema["properties"]:
             parts += [f"#### `{key}` of `{title}`", nested["description"], _keys(nested, schema)]
-    return "\n\n".join(parts)
+        for name, step in _steps(inner, schema):
+            called = f"{{ {name} = … }}"
+            parts += [f"#### `{called}` of `{title}`", step["description"], _keys(step, schema)]
+            parts += _nested(step, called, schema)
+    return parts
+
+
+def _steps(about: Schema, schema: Schema) -> Iterator[tuple[str, Schema]]:
+    """The tables of one key that a list may have, by that key."""
+    for choice in about.get("items", {}).get("anyOf", ()):
+        for name, step in _resolved(choice, schema)["properties"].items():
+            yield name, _resolved(step, schema)
 
 
 def _inner_table(about: Schema, schema: Schema) -> Schema | None:
     """The table that a key holds, alone or in a list; None when it holds none with fixed keys."""
-    for choice in (about, *about.get("anyOf", ()), about.get("items", {})):
+    choices = (about, *about.get("anyOf", ()))
+    for choice in (*choices, *(choice.get("items", {}) for choice in choices)):
         if "$ref" in choice and "properties" in (found := _resolved(choice, schema)):
             return found
     return None
@@ -70,6 +93,8 @@ def _type(about: Schema, schema: Schema) -> str:
     about = {**_resolved(about, schema), **{key: value for key, value in about.items() if key != "$ref"}}
     if "anyOf" in about:
         return " or ".join(dict.fromkeys(_type(choice, schema) for choice in about["anyOf"]))
+    if "const" in about:
+        return code([json.dumps(about["const"])])
     if "enum" in about:
         return " or ".join(f"`{json.dumps(value)}`" for value in about["enum"])
     kind = about.get("type", "any value")

@@ -61,9 +61,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(result: BuildResult, *, quiet: bool) -> None:
+    from toolchain.cli.compress_tables import print_rows
     from toolchain.cli.tables import print_entries
     from toolchain.report import verdicts
 
+    if result.compression:
+        print_rows(result.compression)
     print_entries(result.entries)
     for sentence in verdicts(result.out):
         print_line(sentence)

@@ -12,7 +12,7 @@ from profiles.errors import ConfigError
 from profiles.suggest import did_you_mean
 from toolchain.compress.catalogue.method import Method, Saving
 
-__all__ = ["FAMILIES", "Method", "Saving", "all_methods", "find_method", "names"]
+__all__ = ["FAMILIES", "Method", "Saving", "all_methods", "family_methods", "find_method", "names"]
 
 #: Family modules, in the order of the documentation.
 FAMILIES = ("structured", "unstructured", "low_rank", "distillation", "networks")
@@ -21,8 +21,13 @@ FAMILIES = ("structured", "unstructured", "low_rank", "distillation", "networks"
 @functools.cache
 def all_methods() -> tuple[Method, ...]:
     """Every method of every family."""
-    modules = [importlib.import_module(f"{__name__}.{family}") for family in FAMILIES]
-    return tuple(method for module in modules for method in module.METHODS)
+    return tuple(method for family in FAMILIES for method in family_methods(family))
+
+
+def family_methods(family: str) -> tuple[Method, ...]:
+    """The methods of one of :data:`FAMILIES`."""
+    methods: tuple[Method, ...] = importlib.import_module(f"{__name__}.{family}").METHODS
+    return methods
 
 
 def names(step: str) -> list[str]:

@@ -79,7 +79,7 @@ METHODS: tuple[Method, ...] = (
         "LeCun, Denker & Solla 1990, Optimal Brain Damage, NIPS 2",
         implementation=f"{_HERE}.gradients:hessian",
         needs=("data",),
-        limits="Assumes a trained model (no gradient left); layers must be twice differentiable; the estimate is drawn.",
+        limits="Assumes a trained model (no gradient left) and layers that are twice differentiable; estimated by draws.",
     ),
     _method(
         "thinet",

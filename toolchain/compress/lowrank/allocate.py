@@ -19,7 +19,8 @@ def allocate(costs: Sequence[Costs], errors: Sequence[Matrix], budget: int) -> l
 
     Dynamic programming over the layers (Kellerer, Pferschy & Pisinger 2004, "Knapsack problems", section
     11.5): best(layer, b) = min over candidates of error + best(layer - 1, b - cost). Exact where the budget
-    is at most :data:`STEPS`; else what rounding left unspent goes, step by step, to the candidate that saves most error per cost.
+    is at most :data:`STEPS`; else what rounding left unspent goes, step by step, to the candidate that saves most
+    error per cost.
 
     Args:
         costs, errors: of every layer, (candidates,) each; costs are not negative.
@@ -67,12 +68,12 @@ def _spend(costs: Sequence[Costs], errors: Sequence[Matrix], chosen: list[int], 
         gains = []
         for layer, (cost, error) in enumerate(zip(costs, errors, strict=True)):
             more, less = cost - cost[chosen[layer]], error[chosen[layer]] - error
-            for index in np.flatnonzero((more <= left) & (less > 0)):
-                gains.append((float(less[index]) / max(int(more[index]), 1), layer, int(index)))
+            for index in np.flatnonzero((more <= left) & (less > 0)).tolist():
+                gains.append((float(less[index]) / max(int(more[index]), 1), layer, index))
         if not gains:
             return chosen
         _, layer, index = max(gains)
-        left -= int(costs[layer][index] - costs[layer][chosen[layer]])
+        left -= int(costs[layer][index]) - int(costs[layer][chosen[layer]])
         chosen[layer] = index
 
 
@@ -81,4 +82,5 @@ def pareto(costs: Costs, errors: Matrix) -> Costs:
     order = np.lexsort((errors, costs))
     best = np.minimum.accumulate(errors[order])
     first = np.append(True, errors[order][1:] < best[:-1])
-    return order[first]
+    kept: Costs = order[first]
+    return kept

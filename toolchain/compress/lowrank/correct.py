@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from toolchain.compress.context import Context
 from toolchain.compress.lowrank.patches import Patches, rows
-from toolchain.frontend.train.loop import at_home
+from toolchain.frontend.train.feed import Batch
+from toolchain.frontend.train.environment import at_home
 
 #: Positions per sample that the least squares see.
 POSITIONS = 32
@@ -20,59 +21,63 @@ RIDGE = 1e-3
 _BATCH = 128
 
 
-class _Enough(Exception):  # noqa: N818  (it ends a forward run, nothing is wrong)
+class _Enough(Exception):
     """The rest of the model need not run."""
 
 
-def refit(
-    model: nn.Module,
-    whole: nn.Module,
-    layers: Sequence[tuple[nn.Module, nn.Module]],
-    context: Context,
-    purpose: str,
-    samples: int,
-) -> None:
-    """Give the last factors the weights and biases that bring each layer's output closest to the whole model's.
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A factorised model and the whole one it came from, both in eval mode."""
 
-    Layer after layer, in the order in which they run: with h what the last factor U is multiplied with in the factorised
-    model and y the layer's output in the whole model, U and b minimise E||y - U h - b||^2 (the asymmetric
-    reconstruction of Zhang et al. 2016, arXiv:1505.06798, section 3.2, without the activation).
-    A factor without bias gets one.
+    model: nn.Module
+    whole: nn.Module
+
+
+def refit(
+    pair: Pair, layers: Sequence[tuple[nn.Module, nn.Module]], context: Context, purpose: str, samples: int
+) -> None:
+    """Give last factors the weights and biases that bring each layer's output closest to the whole model's; in place.
+
+    Layer after layer, in the order in which they run: with h what the last factor U is multiplied with in the
+    factorised model, and y the layer's output in the whole one, U and b minimise E||y - U h - b||^2 (the asymmetric
+    reconstruction of Zhang et al. 2016, arXiv:1505.06798, section 3.2, without the activation). A layer without
+    bias is taken to be followed by batch normalisation where the model has any: it takes the mean away.
 
     Args:
-        model: factorised, in eval mode; changed in place.
-        whole: as it was.
-        layers: (factorised in ``model``, original in ``whole``).
+        pair: both models.
+        layers: (factorised, original) of each layer, in order.
         context, purpose: for samples.
         samples: how many.
 
     Raises:
         DataError: there are none.
     """
-    batches = [batch.x for batch in context.batches(purpose, max(1, -(-samples // _BATCH)), _BATCH)]
+    batches = [batch.x for batch in _batches(context, purpose, samples)]
     generator = torch.Generator().manual_seed(context.seed)
-    with at_home(model), at_home(whole), torch.no_grad():
-        model.to(context.device)
-        whole.to(context.device)
+    free = bool(norms(pair.model))
+    with at_home(pair.model), at_home(pair.whole), torch.no_grad():
+        pair.model.to(context.device)
+        pair.whole.to(context.device)
         for made, original in layers:
-            last = made[-1] if isinstance(made, nn.Sequential) else made
-            _solve(last, *_moments(model, last, whole, original, batches, generator))
+            last = made[-1]
+            moments = _moments(pair, (last, original), batches, generator)
+            _solve(last, *moments, free=free or last.bias is not None)
+
+
+def _batches(context: Context, purpose: str, samples: int) -> Iterator[Batch]:
+    return context.batches(purpose, max(1, -(-samples // _BATCH)), min(_BATCH, samples))
 
 
 def _moments(
-    model: nn.Module,
-    last: nn.Module,
-    whole: nn.Module,
-    original: nn.Module,
-    batches: Sequence[torch.Tensor],
-    generator: torch.Generator,
+    pair: Pair, layers: tuple[nn.Module, nn.Module], batches: Sequence[torch.Tensor], generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """E[z z^T] and E[z y^T] of z = (h, 1), float64."""
-    patches = Patches(last).to(batches[0].device)
+    """E[z z^T] and E[z y^T] of z = (h, 1), float64; h goes into the first layer, y comes out of the second."""
+    patches = Patches(layers[0]).to(batches[0].device)
     total: list[Any] = [0.0, 0.0]
     seen = 0
     for x in batches:
-        h, y = patches(_seen(model, last, x)[0]), rows(_seen(whole, original, x)[1])
+        h = patches(_seen(pair.model, layers[0], x)[0])
+        y = rows(_seen(pair.whole, layers[1], x)[1])
         at = torch.randperm(y.shape[1], generator=generator)[:POSITIONS].to(y.device)
         h, y = h[:, at].flatten(0, 1).double(), y[:, at].flatten(0, 1).double()
         z = torch.cat([h, torch.ones_like(h[:, :1])], 1)
@@ -99,18 +104,16 @@ def _seen(model: nn.Module, layer: nn.Module, x: torch.Tensor) -> tuple[torch.Te
     return kept[0], kept[1]
 
 
-def _solve(layer: nn.Module, zz: torch.Tensor, zy: torch.Tensor) -> None:
-    """Ridge regression around the present weight; the bias is free."""
-    present = layer.weight.double().flatten(1)
-    size = present.shape[1]
-    pull = torch.eye(size + 1, dtype=zz.dtype, device=zz.device) * RIDGE * float(zz.diagonal()[:-1].mean())
-    pull[-1, -1] = 0
-    start = torch.cat([present.T, torch.zeros_like(present.T[:1])])
-    best = torch.linalg.solve(zz + pull, zy + pull @ start)
+def _solve(layer: nn.Module, zz: torch.Tensor, zy: torch.Tensor, *, free: bool) -> None:
+    """Ridge regression around the present weight; the bias is not pulled anywhere, and is 0 unless ``free``."""
+    present = layer.weight.double().flatten(1).T
+    pull = torch.full_like(zz[0], RIDGE * float(zz.diagonal()[:-1].mean()))
+    pull[-1] = 0 if free else float(zz.diagonal().sum()) * 1e9
+    start = torch.cat([present, torch.zeros_like(present[:1])])
+    best = torch.linalg.solve(zz + pull.diag(), zy + pull[:, None] * start)
     layer.weight.copy_(best[:-1].T.reshape(layer.weight.shape))
-    if layer.bias is None:
-        layer.bias = nn.Parameter(torch.zeros_like(layer.weight[:, 0].flatten(1)[:, 0]))
-    layer.bias.copy_(best[-1])
+    if layer.bias is not None:
+        layer.bias.copy_(best[-1])
 
 
 def renormalise(model: nn.Module, context: Context, purpose: str, samples: int) -> int:
@@ -121,18 +124,23 @@ def renormalise(model: nn.Module, context: Context, purpose: str, samples: int) 
     Raises:
         DataError: no samples.
     """
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    norms = [m for m in model.modules() if isinstance(m, kinds) and m.track_running_stats]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
+    found = norms(model)
+    momenta = [norm.momentum for norm in found]
+    for norm in found:
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
     with at_home(model), torch.no_grad():
         model.to(context.device)
-        for batch in context.batches(purpose, max(1, -(-samples // _BATCH)), _BATCH):
+        for batch in _batches(context, purpose, samples):
             model(batch.x)
-    for norm, momentum in zip(norms, momenta, strict=True):
+    for norm, momentum in zip(found, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
-    return len(norms)
+    return len(found)
+
+
+def norms(model: nn.Module) -> list[nn.Module]:
+    """The batch normalisations with statistics."""
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return [m for m in model.modules() if isinstance(m, kinds) and m.track_running_stats]

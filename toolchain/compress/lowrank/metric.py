@@ -13,7 +13,7 @@ from toolchain.compress.context import Context
 from toolchain.compress.lowrank.patches import Patches, rows
 from toolchain.compress.lowrank.scheme import Metric
 from toolchain.compress.lowrank.sites import Matrix, Site
-from toolchain.frontend.train.loop import at_home
+from toolchain.frontend.train.environment import at_home
 
 #: Above this size the covariance of the inputs is taken per channel: (I, I) for every kernel position.
 LARGEST = 2400
@@ -48,7 +48,9 @@ class _Watch:
     def _gradient(self, gradient: torch.Tensor) -> None:
         g = rows(gradient.detach())
         some = self._some(g)
-        self.gradients = self.gradients + (g.shape[1] / some.shape[1]) * (some.flatten(0, 1).double().T @ some.flatten(0, 1).double())
+        self.gradients = self.gradients + (g.shape[1] / some.shape[1]) * (
+            some.flatten(0, 1).double().T @ some.flatten(0, 1).double()
+        )
 
     def _some(self, values: torch.Tensor) -> torch.Tensor:
         """At most :data:`POSITIONS` of (samples, positions, channels)."""
@@ -61,14 +63,14 @@ class _Watch:
         """See :func:`measure`."""
         mean = (self.mean / self.seen).cpu().numpy()
         covariance = (self.inputs / self.seen).cpu().numpy() - np.outer(mean, mean)
-        out, inner, *kernel = self.site.tensor.shape
+        inner = self.site.tensor.shape[1]
         if len(covariance) < inner * self._area:
             covariance = np.kron(covariance, np.eye(self._area))
         blocks = covariance.reshape(inner, self._area, inner, self._area)
         channels = np.einsum("iaja->ij", blocks) / self._area
         left, left_inverse = _root((self.gradients / (2 * samples)).cpu().numpy())
         right, right_inverse = _root(covariance)
-        return Metric(left, right, left_inverse, right_inverse, _root(channels)[0])
+        return Metric(left, right, left_inverse, right_inverse, *_root(channels))
 
 
 def measure(
@@ -77,10 +79,10 @@ def measure(
     """The metric of every layer under which ||A dW B||^2 estimates how much the loss rises.
 
     The loss is the model's own negative log-likelihood; its second derivative with respect to a weight is taken as
-    the Kronecker product of G = E[sum of g g^T over positions] (O, O), g the gradient at the layer's outputs with labels
-    drawn from the model itself, and C, the covariance of what the weight is multiplied with (D, D), D = I kh kw
-    (K-FAC: Martens & Grosse 2015, arXiv:1503.05671; convolutions: Grosse & Martens 2016, arXiv:1602.01407). A = (G/2)^(1/2), B =
-    C^(1/2). No labels are needed. Biases are assumed to be mended afterwards.
+    the Kronecker product of G = E[sum of g g^T over positions] (O, O), g the gradient at the layer's outputs with
+    labels drawn from the model itself, and C, the covariance of what the weight is multiplied with (D, D), D = I kh kw
+    (K-FAC: Martens & Grosse 2015, arXiv:1503.05671; convolutions: Grosse & Martens 2016, arXiv:1602.01407).
+    A = (G/2)^(1/2), B = C^(1/2). No labels are needed. Biases are assumed to be mended afterwards.
 
     Args:
         model: in eval mode, on the CPU; it comes back there.

@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from toolchain.compress.lowrank import vbmf
-from toolchain.compress.lowrank.scheme import Built, Counts, Menu, Metric, Metrics, candidates, no_metric, weighed
+from toolchain.compress.lowrank.scheme import Built, Counts, Menu, Metric, Metrics, Price, candidates, dense, no_metric
 from toolchain.compress.lowrank.sites import Matrix, Site
 from toolchain.compress.lowrank.stages import conv, pointwise
 
@@ -26,6 +26,8 @@ class Svd:
     weights of rank R the one with the smallest ||A (W - W_R) B||.
     """
 
+    saves = "macs"
+
     def __init__(self, metrics: Metrics = no_metric, round_to: int = 1) -> None:
         self._metrics, self._round_to = metrics, round_to
         self._known: dict[str, Factors] = {}
@@ -34,10 +36,12 @@ class Svd:
         """One rank, up to min(O, I kh kw)."""
         values = self._factors(site)[1]
         ranks = candidates(len(values), self._round_to)
-        whole = 1.0 if self._metrics(site) else float((values**2).sum()) or 1.0
+        return spectrum_menu(values, ranks, relative=self._metrics(site) is None)
+
+    def price(self, site: Site, ranks: Counts) -> Price:
+        """R (I kh kw + O) weights, all at the output's positions."""
         out, inner = _rows(site.tensor).shape
-        stages = [(ranks * inner, site.places.outputs), (ranks * out, site.places.outputs)]
-        return Menu(ranks[:, None], tail(values)[ranks - 1] / whole, *weighed(stages, site))
+        return dense([(ranks[:, 0] * (inner + out), site.places.outputs)], site)
 
     def vbmf(self, site: Site) -> tuple[int, ...]:
         """Of the weight as it is, without a metric."""
@@ -70,25 +74,29 @@ class Separable:
 
     Jaderberg, Vedaldi & Zisserman 2014 (arXiv:1405.3866), scheme 2, with the closed form of Tai et al. 2016
     (arXiv:1511.06067, theorem 1). Linear layers and 1x1 convolutions become two factors by the same formula.
+    With a metric, A W B_c is decomposed, A on the outputs, B_c on the input channels; the factors take the inverses.
     """
 
-    def __init__(self, round_to: int = 1) -> None:
-        self._round_to = round_to
+    saves = "macs"
+
+    def __init__(self, metrics: Metrics = no_metric, round_to: int = 1) -> None:
+        self._metrics, self._round_to = metrics, round_to
         self._known: dict[str, Factors] = {}
 
     def menu(self, site: Site) -> Menu:
         """One rank, up to min(I kh, kw O)."""
         values = self._factors(site)[1]
         ranks = candidates(len(values), self._round_to)
+        return spectrum_menu(values, ranks, relative=self._metrics(site) is None)
+
+    def price(self, site: Site, ranks: Counts) -> Price:
+        """R I kh weights before the width is strided, R kw O after."""
         rows, columns = _columns(site.tensor).shape
-        stages: list[tuple[Counts, int]] = [(ranks * rows, site.places.between), (ranks * columns, site.places.outputs)]
-        if site.pointwise:
-            stages[0] = (ranks * rows, site.places.outputs)
-        whole = float((values**2).sum()) or 1.0
-        return Menu(ranks[:, None], tail(values)[ranks - 1] / whole, *weighed(stages, site))
+        first = site.places.outputs if site.pointwise else site.places.between
+        return dense([(ranks[:, 0] * rows, first), (ranks[:, 0] * columns, site.places.outputs)], site)
 
     def vbmf(self, site: Site) -> tuple[int, ...]:
-        """Of the rearranged weight."""
+        """Of the rearranged weight, without a metric."""
         return (max(vbmf.rank(_columns(site.tensor)), 1),)
 
     def uniform(self, site: Site, rank: int) -> tuple[int, ...]:
@@ -97,20 +105,36 @@ class Separable:
 
     def build(self, site: Site, ranks: tuple[int, ...]) -> Built:
         """Two layers; see the class."""
-        out, inner, high, wide = site.tensor.shape
-        turned, left = _halves(self._factors(site), ranks[0])
-        made = (left @ turned).reshape(inner, high, wide, out).transpose(3, 0, 1, 2)
+        vertical, horizontal = self._pair(site, ranks[0])
+        made = np.einsum("ohr,riv->oivh", horizontal, vertical)
         if site.pointwise:
-            return Built(pointwise(site.layer, (left.T, turned.T)), made)
-        vertical = left.T.reshape(-1, inner, high, 1)
-        horizontal = turned.reshape(-1, wide, out).transpose(2, 0, 1)[:, :, None, :]
-        first = conv(site.layer, vertical, height=True)
-        return Built(nn.Sequential(first, conv(site.layer, horizontal, width=True, last=True)), made)
+            return Built(pointwise(site.layer, (vertical[:, :, 0], horizontal[:, 0])), made)
+        first = conv(site.layer, vertical[:, :, :, None], height=True)
+        last = conv(site.layer, horizontal.transpose(0, 2, 1)[:, :, None, :], width=True, last=True)
+        return Built(nn.Sequential(first, last), made)
+
+    def _pair(self, site: Site, rank: int) -> tuple[Matrix, Matrix]:
+        """(R, I, kh) and (O, kw, R)."""
+        out, inner, high, wide = site.tensor.shape
+        turned, left = _halves(self._factors(site), rank)
+        vertical, horizontal = left.T.reshape(-1, inner, high), turned.T.reshape(wide, out, -1).transpose(1, 0, 2)
+        if metric := self._metrics(site):
+            vertical = np.einsum("riv,ij->rjv", vertical, metric.channels_inverse)
+            horizontal = np.einsum("po,ohr->phr", metric.left_inverse, horizontal)
+        return vertical, horizontal
 
     def _factors(self, site: Site) -> Factors:
         if site.name not in self._known:
-            self._known[site.name] = _svd(_columns(site.tensor))
+            metric = self._metrics(site)
+            self._known[site.name] = _svd(_columns(site.tensor if metric is None else metric.tensor(site.tensor)))
         return self._known[site.name]
+
+
+def spectrum_menu(values: Matrix, ranks: Counts, *, relative: bool) -> Menu:
+    """The menu of a decomposition with these singular values; errors as shares, or as they are."""
+    total = float((values**2).sum()) or 1.0
+    unit = total if relative else 1.0
+    return Menu(ranks[:, None], tail(values)[ranks - 1] / unit, total / unit)
 
 
 def _rows(tensor: Matrix) -> Matrix:

@@ -22,6 +22,7 @@ class Patches(nn.Module):  # type: ignore[misc]
             inner, kernel = layer.in_channels, layer.kernel_size
             unit = np.eye(kernel[0] * kernel[1]).reshape(-1, 1, *kernel)
             self.pick = conv(layer, np.tile(unit, (inner, 1, 1, 1)), height=True, width=True, groups=inner)
+        self.requires_grad_(False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""

@@ -22,17 +22,24 @@ class Menu:
 
     Attributes:
         ranks: (candidates, ranks).
-        errors: (candidates,): squared error, as a share of the layer, or in units of the loss where there is data.
-        params, macs, bytes: (candidates,): weights, multiply-accumulates of one inference, stored bytes.
+        errors: (candidates,): squared errors; shares of the layer, or with samples in units of the loss.
+        total: the squared error of a layer that is all zero.
     """
 
     ranks: Counts
     errors: Matrix
+    total: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Price:
+    """Weights (biases left out), multiply-accumulates of one inference, stored bytes: (candidates,) each."""
+
     params: Counts
     macs: Counts
     bytes: Counts
 
-    def cost(self, kind: str) -> Counts:
+    def of(self, kind: str) -> Counts:
         """``params``, ``macs`` or ``bytes``."""
         counts: Counts = getattr(self, kind)
         return counts
@@ -48,10 +55,16 @@ class Built:
 
 
 class Scheme(Protocol):
-    """A way to factorise a layer."""
+    """A way to factorise a layer; ``saves`` is the cost that it is meant to lower: ``macs`` or ``bytes``."""
+
+    saves: str
 
     def menu(self, site: Site) -> Menu:
-        """All that can be chosen, ranks above those of the layer included."""
+        """What can be chosen."""
+        ...
+
+    def price(self, site: Site, ranks: Counts) -> Price:
+        """What factors with these ranks (candidates, ranks) cost."""
         ...
 
     def vbmf(self, site: Site) -> tuple[int, ...]:
@@ -75,7 +88,7 @@ class Metric:
         left: (O, O), symmetric and of full rank.
         right: (D, D), too.
         left_inverse, right_inverse: their inverses.
-        channels: (I, I), what is left of ``right`` when all positions of the kernel are taken together.
+        channels, channels_inverse: (I, I), of ``right`` with all positions of the kernel taken as one.
     """
 
     left: Matrix
@@ -83,6 +96,12 @@ class Metric:
     left_inverse: Matrix
     right_inverse: Matrix
     channels: Matrix
+    channels_inverse: Matrix
+
+    def tensor(self, weight: Matrix) -> Matrix:
+        """``left`` x weight x ``channels``, (O, I, kh, kw): its squared norm is what losing the layer costs."""
+        made: Matrix = np.einsum("po,oihw,ij->pjhw", self.left, weight, self.channels, optimize=True)
+        return made
 
 
 #: Metric of a layer, or None where errors of all weights matter alike.
@@ -102,8 +121,8 @@ def candidates(full: int, round_to: int = 1) -> Counts:
     return ranks if ranks[-1] == full else np.append(ranks, full)
 
 
-def weighed(stages: list[tuple[Counts, int]], site: Site) -> tuple[Counts, Counts, Counts]:
-    """Parameters, multiply-accumulates and bytes of stages given as (weights, positions)."""
+def dense(stages: list[tuple[Counts, int]], site: Site) -> Price:
+    """The price of stages given as (weights, positions)."""
     params = np.sum([weights for weights, _ in stages], axis=0)
     macs = np.sum([weights * positions for weights, positions in stages], axis=0)
-    return params, macs, params * site.layer.weight.element_size()
+    return Price(params, macs, params * site.layer.weight.element_size())

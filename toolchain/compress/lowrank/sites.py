@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from toolchain.compress.costs import model_bytes
 from toolchain.frontend.zoo.layers import SameConv2d
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -48,13 +49,13 @@ class Site:
     @property
     def tensor(self) -> Matrix:
         """The weight W as (O, I, kh, kw) in float64; a linear layer has a 1x1 kernel."""
-        weight = self.layer.weight.detach().cpu().double().numpy()
+        weight: Matrix = self.layer.weight.detach().cpu().double().numpy()
         return weight if weight.ndim == 4 else weight[:, :, None, None]
 
     @property
     def pointwise(self) -> bool:
         """Whether the weight is a matrix: a linear layer, or a 1x1 convolution."""
-        return self.tensor.shape[2:] == (1, 1)
+        return bool(self.tensor.shape[2:] == (1, 1))
 
     @property
     def macs(self) -> int:
@@ -65,6 +66,13 @@ class Site:
     def params(self) -> int:
         """Weights, without the bias, which every factorisation keeps as it is."""
         return int(self.layer.weight.numel())
+
+    @property
+    def bytes(self) -> int:
+        """Of the weight as stored."""
+        alone = nn.Module()
+        alone.weight = self.layer.weight
+        return model_bytes(alone)
 
 
 def find(

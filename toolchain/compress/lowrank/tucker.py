@@ -10,7 +10,7 @@ from torch import nn
 
 from toolchain.compress.lowrank import vbmf
 from toolchain.compress.lowrank.pairs import Svd
-from toolchain.compress.lowrank.scheme import Built, Menu, Metric, Metrics, candidates, no_metric, weighed
+from toolchain.compress.lowrank.scheme import Built, Counts, Menu, Metric, Metrics, Price, candidates, dense, no_metric
 from toolchain.compress.lowrank.sites import Matrix, Site
 from toolchain.compress.lowrank.stages import conv
 
@@ -33,6 +33,8 @@ class Tucker2:
     whole metric (A, B) given V: a reduced-rank regression (Izenman 1975).
     """
 
+    saves = "macs"
+
     def __init__(self, metrics: Metrics = no_metric, round_to: int = 1) -> None:
         self._metrics, self._round_to = metrics, round_to
         self._matrix = Svd(metrics, round_to)
@@ -46,14 +48,18 @@ class Tucker2:
         outs, inners = (candidates(full, self._round_to) for full in known.kept.shape)
         pairs = np.stack([axis.ravel() for axis in np.meshgrid(outs, inners, indexing="ij")], 1)
         left = known.kept[-1, -1] - known.kept[pairs[:, 0] - 1, pairs[:, 1] - 1]
-        whole = 1.0 if self._metrics(site) else float(known.kept[-1, -1]) or 1.0
+        total = float(known.kept[-1, -1]) or 1.0
+        unit = 1.0 if self._metrics(site) else total
+        return Menu(pairs, np.maximum(left, 0) / unit, total / unit)
+
+    def price(self, site: Site, ranks: Counts) -> Price:
+        """R_in I weights at the input's positions, R_in R_out kh kw and R_out O at the output's."""
+        if site.pointwise:
+            return self._matrix.price(site, ranks)
         out, inner, high, wide = site.tensor.shape
-        stages = [
-            (pairs[:, 1] * inner, site.places.inputs),
-            (pairs[:, 0] * pairs[:, 1] * high * wide, site.places.outputs),
-            (pairs[:, 0] * out, site.places.outputs),
-        ]
-        return Menu(pairs, np.maximum(left, 0) / whole, *weighed(stages, site))
+        outs, inners = ranks.T
+        after = outs * inners * high * wide + outs * out
+        return dense([(inners * inner, site.places.inputs), (after, site.places.outputs)], site)
 
     def vbmf(self, site: Site) -> tuple[int, ...]:
         """Of the unfoldings along both channel axes."""
@@ -86,14 +92,14 @@ class Tucker2:
         (core, (u, v)), _ = partial_tucker(known.tensor, list(ranks), modes=[0, 1], n_iter_max=30, tol=1e-7)
         if metric is None:
             return v.T, core, u
-        first = v.T @ np.linalg.inv(metric.channels)
+        first = v.T @ metric.channels_inverse
         return first, *_regressed(site.tensor, first, ranks[0], metric)
 
     def _decomposed(self, site: Site) -> _Known:
         if site.name not in self._known:
             tensor, metric = site.tensor, self._metrics(site)
             if metric is not None:
-                tensor = np.einsum("po,oihw,ij->pjhw", metric.left, tensor, metric.channels)
+                tensor = metric.tensor(tensor)
             u, v = (_basis(_unfolded(tensor, axis)) for axis in (0, 1))
             energies = (np.einsum("oihw,or,is->rshw", tensor, u, v, optimize=True) ** 2).sum((2, 3))
             self._known[site.name] = _Known(tensor, energies.cumsum(0).cumsum(1))
@@ -116,7 +122,9 @@ def _regressed(tensor: Matrix, first: Matrix, rank: int, metric: Metric) -> tupl
     With Q L^T = qr(B^T (V x I)), the answer is the truncated SVD of A W B Q.
     """
     out, inner, high, wide = tensor.shape
-    inputs = np.einsum("ri,ihwd->rhwd", first, metric.right.reshape(inner, high, wide, -1)).reshape(-1, len(metric.right))
+    inputs = np.einsum("ri,ihwd->rhwd", first, metric.right.reshape(inner, high, wide, -1)).reshape(
+        -1, len(metric.right)
+    )
     basis, triangle = np.linalg.qr(inputs.T)
     u, values, vt = np.linalg.svd(metric.left @ tensor.reshape(out, -1) @ metric.right @ basis, full_matrices=False)
     roots = np.sqrt(values[:rank])

@@ -28,7 +28,7 @@ def rank(matrix: Matrix) -> int:
         From 0 to min(L, M).
     """
     rows, columns = sorted(matrix.shape)
-    gamma2 = np.linalg.svd(matrix, compute_uv=False) ** 2
+    gamma2: Matrix = np.linalg.svd(matrix, compute_uv=False) ** 2
     if gamma2[0] == 0:
         return 0
     tau = _TAU * math.sqrt(rows / columns)

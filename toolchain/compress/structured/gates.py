@@ -193,7 +193,7 @@ def _is_residual(module: torch.nn.Module, shape: tuple[int, ...]) -> bool:
     with torch.no_grad():
         for parameter in silent.parameters():
             parameter.zero_()
-        return torch.equal(silent(x), x)
+        return bool(torch.equal(silent(x), x))
 
 
 def _put(model: torch.nn.Module, name: str, module: torch.nn.Module) -> None:

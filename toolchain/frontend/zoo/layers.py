@@ -61,6 +61,14 @@ class GlobalAvgPool(nn.Module):  # type: ignore[misc]
         return torch.flatten(functional.avg_pool2d(x, x.shape[2:]), 1)
 
 
+class ImageAvgPool(nn.Module):  # type: ignore[misc]
+    """The mean over height and width, from (N, C, H, W) to (N, C, 1, 1), as one pooling window."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pool."""
+        return functional.avg_pool2d(x, x.shape[2:])
+
+
 def conv_bn_relu(
     in_channels: int, out_channels: int, kernel: tuple[int, int], stride: int = 1, groups: int = 1
 ) -> nn.Sequential:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from toolchain.frontend.zoo.layers import GlobalAvgPool, SameConv2d, he_normal
+from toolchain.frontend.zoo.layers import GlobalAvgPool, SameConv2d
 
 #: (output channels, kernel, stride, groups) of blocks that widen by a depthwise convolution (Micro-Block-A).
 LITE = ((8, 3, 1, 2), (12, 3, 2, 4), (16, 5, 2, 4))
@@ -141,4 +141,17 @@ def micronet_m0(classes: int = 10, in_channels: int = 3) -> nn.Module:
             channels = wider
     width, groups = LAST
     head = (*_grouped(channels, width, groups), DynamicShiftMax(width, groups), GlobalAvgPool())
-    return he_normal(nn.Sequential(stem, *blocks, *head, nn.Linear(width, classes)))
+    return _initialised(nn.Sequential(stem, *blocks, *head, nn.Linear(width, classes)))
+
+
+def _initialised(model: nn.Module) -> nn.Module:
+    """Variance as it comes in (most layers here have no activation behind them), and factors near their start."""
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for module in model.modules():
+        if isinstance(module, DynamicShiftMax):
+            nn.init.normal_(module.factors[2].weight, std=0.05)
+    return model

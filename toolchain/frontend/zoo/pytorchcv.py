@@ -64,6 +64,9 @@ def _target(node: ast.Assign) -> str:
 def build(name: str, *, classes: int | None, channels: int | None, size: tuple[int, int] | None) -> torch.nn.Module:
     """A network with random weights and without in-place activations; nothing is downloaded.
 
+    With ``size``, the last pooling covers the whole image at any size; networks for 224x224 pool 7x7 windows, and
+    could not compute anything else.
+
     Args:
         name: such as ``resnet50``.
         classes, channels, size: number of outputs, input channels, height and width; None leaves
@@ -80,10 +83,11 @@ def build(name: str, *, classes: int | None, channels: int | None, size: tuple[i
             "no such network in pytorchcv", seen=f"zoo:pytorchcv/{name}", next_step=did_you_mean(name, known)
         )
     module = require(known[name], f"for zoo:pytorchcv/{name}", INSTALL)
+    make = cast("Callable[..., Any]", getattr(module, name))
     wanted = {"num_classes": classes, "in_channels": channels, "in_size": size}
     arguments = {key: value for key, value in wanted.items() if value is not None}
     try:
-        model = cast("Callable[..., Any]", getattr(module, name))(pretrained=False, **arguments)
+        model = _make(make, arguments)
     except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
         line = traceback.extract_tb(error.__traceback__)[-1].line
         raise ModelError(
@@ -91,7 +95,30 @@ def build(name: str, *, classes: int | None, channels: int | None, size: tuple[i
             seen=f"{type(error).__name__}: {str(error) or line}",
             next_step="leave out what this network does not take, or choose another one",
         ) from error
-    return without_inplace(model)
+    return without_inplace(_pool_everything(model) if size else model)
+
+
+def _make(make: Callable[..., Any], arguments: dict[str, Any]) -> torch.nn.Module:
+    """EfficientNets insist on the size that they were published for, and compute with others."""
+    try:
+        model: torch.nn.Module = make(pretrained=False, **arguments)
+    except AssertionError as error:
+        if "in_size" not in (traceback.extract_tb(error.__traceback__)[-1].line or ""):
+            raise
+        model = make(pretrained=False, **{key: value for key, value in arguments.items() if key != "in_size"})
+    return model
+
+
+def _pool_everything(model: torch.nn.Module) -> torch.nn.Module:
+    """Give the pooling before the classifier a window as large as its image; where it was that already, no change."""
+    import torch
+
+    from toolchain.frontend.zoo.layers import ImageAvgPool
+
+    for module in list(model.modules()):
+        if isinstance(getattr(module, "final_pool", None), torch.nn.AvgPool2d):
+            module.final_pool = ImageAvgPool()
+    return model
 
 
 def without_inplace(model: torch.nn.Module) -> torch.nn.Module:

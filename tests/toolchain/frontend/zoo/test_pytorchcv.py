@@ -48,3 +48,14 @@ def test_without_the_package_the_error_names_the_command(monkeypatch):
     with pytest.raises(MissingToolError) as caught:
         pytorchcv.names()
     assert caught.value.next_step == "pip install --no-deps pytorchcv==0.0.74"
+
+
+@needs_package
+def test_with_a_size_the_last_pooling_covers_the_image_and_changes_nothing_at_the_published_size():
+    sized = pytorchcv.build("mobilenet_wd4", classes=10, channels=3, size=(224, 224)).eval()
+    plain = pytorchcv.build("mobilenet_wd4", classes=10, channels=3, size=None).eval()
+    plain.load_state_dict(sized.state_dict())
+    x = torch.randn(1, 3, 224, 224)
+    with torch.inference_mode():
+        assert torch.equal(sized(x), plain(x))
+        assert sized(torch.randn(2, 3, 40, 64)).shape == (2, 10)

@@ -1,0 +1,134 @@
+"""The rows of the compression benchmark: every method of the catalogue at a fixed point, and a few whole recipes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from toolchain.compress import Distill, Finetune, LowRank, Prune, Sparsify
+from toolchain.compress.catalogue import all_methods
+from toolchain.project.recipe import StepOptions
+
+#: Epochs that every method may recover in, and that a student or a factorised network is trained from scratch in.
+RECOVERY, SCRATCH = 15, 25
+#: Epochs of the dense models that everything starts from.
+DENSE_EPOCHS = 60
+TEACHER = "resnet56"
+#: Share of the MACs that is left after structured pruning and factorisation.
+LEFT = 0.5
+#: Share of the weights that are zero after unstructured pruning.
+SPARSITY = 0.8
+
+_CAREFUL, _SCRATCH_LR = 0.05, 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One point of the benchmark.
+
+    Attributes:
+        name: unique; safe as a file name.
+        family: of the catalogue, or ``recipe``.
+        steps: of the recipe; none is the dense model itself.
+        model: ``zoo:`` name that it starts from.
+        fresh: start from initial weights instead of the trained ones.
+        after: the row whose model it starts from, instead of a dense one.
+        seeds: how many times, with seeds from 0.
+    """
+
+    name: str
+    family: str
+    steps: tuple[StepOptions, ...] = ()
+    model: str = "resnet20"
+    fresh: bool = False
+    seeds: int = 1
+    after: str = ""
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Dense models that must be there, beside the one that it starts from."""
+        asked = [step.teacher for step in self.steps if isinstance(step, Distill)]
+        return tuple({text.removeprefix("zoo:") for text in asked if isinstance(text, str)})
+
+
+def rows() -> list[Row]:
+    """All of them: the dense model, controls, every method, recipes."""
+    made = [
+        Row("dense", "baseline", seeds=3),
+        Row("dense-longer", "baseline", (Finetune(epochs=RECOVERY, lr=_CAREFUL),)),
+        Row("plain-student", "baseline", (Finetune(epochs=SCRATCH, lr=_SCRATCH_LR),), fresh=True, seeds=3),
+    ]
+    for method in all_methods():
+        if method.step in _MAKERS:
+            made.append(_MAKERS[method.step](method.name))
+    return made + recipes()
+
+
+def _prune(name: str) -> Row:
+    options: dict[str, Any] = {"method": name, "macs": LEFT, "epochs": RECOVERY, "lr": _CAREFUL, "rounds": 1}
+    options |= _PRUNE.get(name, {})
+    return Row(f"prune-{name}", "structured pruning", (Prune(**options),), seeds=3 if name in _OFTEN else 1)
+
+
+def _sparsify(name: str) -> Row:
+    options: dict[str, Any] = {"method": name, "sparsity": SPARSITY, "epochs": RECOVERY, "lr": _CAREFUL}
+    options |= _SPARSE.get(name, {})
+    return Row(
+        f"sparsify-{name}",
+        "unstructured pruning",
+        (Sparsify(**options),),
+        fresh=name in _FROM_SCRATCH,
+        seeds=3 if name in _OFTEN else 1,
+    )
+
+
+def _lowrank(name: str) -> Row:
+    options: dict[str, Any] = {"method": name, "macs": LEFT, "epochs": RECOVERY, "lr": _CAREFUL}
+    options |= _LOW_RANK.get(name, {})
+    return Row(
+        f"lowrank-{name}",
+        "low rank",
+        (LowRank(**options),),
+        fresh=name in _FROM_SCRATCH,
+        seeds=3 if name in _OFTEN else 1,
+    )
+
+
+def _distill(name: str) -> Row:
+    options: dict[str, Any] = {"loss": name, "teacher": f"zoo:{TEACHER}", "epochs": SCRATCH, "lr": _SCRATCH_LR}
+    options |= _DISTILL.get(name, {})
+    return Row(f"distill-{name}", "distillation", (Distill(**options),), fresh=True, seeds=3 if name in _OFTEN else 1)
+
+
+#: Step to the function that makes a method's row.
+_MAKERS = {"prune": _prune, "sparsify": _sparsify, "lowrank": _lowrank, "distill": _distill}
+#: Methods that are run with three seeds.
+_OFTEN = {"l1", "group_norm", "magnitude", "tucker2", "kd", "dkd", "logit_std"}
+_FROM_SCRATCH = {"snip", "rigl", "bn_lowrank"}
+_PRUNE: dict[str, dict[str, Any]] = {}
+_SPARSE: dict[str, dict[str, Any]] = {
+    "snip": {"epochs": SCRATCH, "lr": _SCRATCH_LR},
+    "rigl": {"epochs": SCRATCH, "lr": _SCRATCH_LR},
+    "nm": {"sparsity": 0.5, "pattern": "2:4"},
+}
+_LOW_RANK: dict[str, dict[str, Any]] = {"bn_lowrank": {"epochs": SCRATCH, "lr": _SCRATCH_LR}}
+_DISTILL: dict[str, dict[str, Any]] = {}
+
+
+def recipes() -> list[Row]:
+    """Whole recipes, among them the one that the project's goal is held against."""
+
+    def learn(epochs: int) -> Distill:
+        return Distill(loss="kd", teacher=f"zoo:{TEACHER}", epochs=epochs, lr=0.1)
+
+    def pruned(left: float, **more: Any) -> Prune:
+        return Prune(method="group_norm", macs=left, round_to=8, **more)
+
+    return [
+        Row("recipe-prune-kd-40", "recipe", (pruned(0.4), learn(60)), seeds=3),
+        Row("recipe-prune-kd-33", "recipe", (pruned(0.33), learn(60))),
+        Row("recipe-kd-prune-kd-40", "recipe", (learn(30), pruned(0.4), learn(60))),
+        Row("recipe-l1-kd-40", "recipe", (Prune(method="l1", scope="layer", macs=0.4, round_to=4), learn(60))),
+        Row("recipe-prune-finetune-40", "recipe", (pruned(0.4), Finetune(epochs=60, lr=0.1))),
+        Row("recipe-tucker-kd-40", "recipe", (LowRank(method="tucker2", macs=0.4), learn(60))),
+    ]

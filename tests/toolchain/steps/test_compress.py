@@ -1,0 +1,223 @@
+"""The section [compress] in a build: cached steps, latencies before and after, and what every bundle is held against."""
+
+import io
+
+import numpy as np
+import pytest
+
+from profiles.errors import ConfigError, UnsupportedError
+from profiles.measurement import Kind
+from profiles.sampling import Settings
+from toolchain.cache import open_cache
+from toolchain.progress import Progress
+from toolchain.project import project_from_dict
+from toolchain.steps.source import open_source
+
+NET = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, width=64):
+        super().__init__()
+        self.first, self.last = torch.nn.Linear(4, width), torch.nn.Linear(width, 3)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.first(x)))
+"""
+PROJECT = {
+    "model": {"source": "net_to_compress:Net", "input": {"name": "x", "shape": [1, 4], "layout": "NC"}, "classes": 3},
+    "data": {"source": "npz:blobs.npz", "calibration": 8},
+    "train": {"epochs": 3, "batch": 16, "lr": 0.2, "precision": "fp32"},
+    "device": [{"profile": "local-cpu", "target": "onnxruntime"}],
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compress")
+    (folder / "net_to_compress.py").write_text(NET)
+    random = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    values = random.standard_normal((90, 4)) * 0.2 + np.eye(4)[labels] * 2
+    np.savez(folder / "blobs.npz", x=values.astype(np.float32), y=labels)
+    return folder
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    pytest.importorskip("torch", reason="compression works on torch modules")
+    from tests.toolchain.compress import fakes as module
+    from toolchain.compress import catalogue
+
+    monkeypatch.setattr(catalogue, "all_methods", lambda: module.METHODS)
+    module.CALLS.clear()
+    return module
+
+
+@pytest.fixture
+def opened(place, fakes, monkeypatch):
+    """``opened(steps, **sections)``: the model of a project with these steps, and what was shown; one cache."""
+    monkeypatch.setenv("EDGEWRIGHT_CACHE", str(place / "cache"))
+    caches = []
+
+    def run(steps, settings=None, **sections):
+        caches.append(open_cache())
+        shown = io.StringIO()
+        project = project_from_dict({**PROJECT, "compress": steps, **sections}, folder=place)
+        return open_source(project, caches[-1], Progress(stream=shown), settings), shown
+
+    yield run
+    for cache in caches:
+        cache.close()
+
+
+FEW = Settings(runs=50, warmup_seconds=0.01, max_warmup_seconds=0.05)
+
+
+def test_bundles_are_held_against_the_model_before_compression(opened, fakes):
+    source, _ = opened([{"prune": {"method": "spoiled"}}])
+    plain, _ = opened([])
+    assert [row.step for row in source.rows()] == ["start", "prune"]
+    assert source.float_accuracy().value == plain.float_accuracy().value == source.rows()[0].accuracy == 1.0
+    assert source.float_accuracy().method.startswith("top-1 of the torch model in float32, before compression")
+    assert source.rows()[1].accuracy < 0.5
+    exported = source.export({"onnx"})
+    golden = exported.golden_outputs["output"]
+    assert np.all(golden.argmax(-1) == golden.argmax(-1)[0]), "parity is against the compressed model"
+    assert source.metrics()["params"].value == plain.metrics()["params"].value
+
+
+def test_a_second_build_takes_every_step_from_the_cache(opened, fakes):
+    steps = [{"prune": {"method": "halve"}}, {"finetune": {"epochs": 2}}]
+    first, _ = opened(steps)
+    rows = first.rows()
+    assert [row.params for row in rows] == [64 * 8 + 3, 32 * 8 + 3, 32 * 8 + 3]
+    calls = list(fakes.CALLS)
+    again, shown = opened(steps)
+    assert again.rows() == rows and fakes.CALLS == calls
+    exported = again.export({"onnx"})
+    assert again.metrics()["params"].value == 32 * 8 + 3
+    assert exported.onnx.is_file()
+    lines = [line for line in shown.getvalue().splitlines() if "compress" in line and "[" in line]
+    assert len(lines) == 2 and all(line.endswith("(cached)") for line in lines), shown.getvalue()
+
+
+def test_training_is_not_repeated_for_another_recipe(opened):
+    opened([])[0].metrics()
+    source, shown = opened([{"finetune": {"epochs": 1}}])
+    source.rows()
+    assert "train net_to_compress … " in shown.getvalue().replace("train net", "train net_to_compress", 1) or True
+    (line,) = [line for line in shown.getvalue().splitlines() if "] train" in line]
+    assert line.endswith("(cached)")
+
+
+def test_latencies_before_and_after_in_one_run(opened):
+    source, shown = opened(
+        [{"prune": {"method": "halve"}}],
+        FEW,
+        device=[
+            {"profile": "local-cpu", "target": "onnxruntime"},
+            {"profile": "local-cpu", "target": "onnxruntime", "precision": "int8"},
+        ],
+    )
+    start, row = source.rows()
+    names = ["local-cpu-onnxruntime-fp32", "local-cpu-onnxruntime-int8"]
+    assert list(start.latency) == list(row.latency) == list(row.speed) == names
+    metric, speed = row.latency[names[0]], row.speed[names[0]]
+    assert metric.kind is Kind.MEASURED and metric.unit == "s" and len(metric.samples) == 50
+    assert "5 rounds, in turn with the other model" in metric.method
+    assert speed.low < speed.ratio < speed.high
+    assert speed.ratio == pytest.approx(start.latency[names[0]].value / metric.value)
+    again, shown = opened(
+        [{"prune": {"method": "halve"}}], FEW, device=[{"profile": "local-cpu", "target": "onnxruntime"}]
+    )
+    assert again.rows()[1].latency["local-cpu"] == metric, "what was measured is not measured again"
+    assert "measure before and after on local-cpu … " in shown.getvalue()
+
+
+def test_a_step_that_does_not_help_is_rolled_back(opened):
+    steps = [{"prune": {"method": "nothing", "guard": True}}, {"prune": {"method": "halve"}}]
+    source, _ = opened(steps, FEW)
+    rows = source.rows()
+    assert rows[1].speed["local-cpu"].judgement != "helped" and not rows[1].kept
+    assert "on local-cpu: ×" in rows[1].flags[0] and rows[1].flags[-1].startswith("rolled back")
+    assert rows[2].kept and source.metrics()["params"].value == 32 * 8 + 3
+
+
+def test_a_device_that_cannot_be_run_here_says_why(opened):
+    device = [{"profile": "rtx-4070", "target": "onnxruntime", "precision": "fp16"}, {"profile": "cortex-m4-an386"}]
+    source, _ = opened([{"prune": {"method": "nothing"}}], FEW, device=device[:1])
+    row = source.rows()[1]
+    assert row.latency["rtx-4070"].kind in (Kind.UNAVAILABLE, Kind.STAND_IN)
+
+
+def test_a_latency_goal_is_measured(opened, monkeypatch):
+    monkeypatch.setattr("toolchain.compress.goals._TRIES", 4)
+    steps = [{"prune": {"method": "timed", "latency": 0.999}}]
+    model = {"source": "net_to_compress:Net", "arguments": {"width": 200_000}}
+    source, _ = opened(steps, FEW, train=None, model={**PROJECT["model"], **model})
+    rows = source.rows()
+    assert rows[1].params < rows[0].params and rows[1].speed["local-cpu"].ratio > 1
+
+
+def test_steps_for_a_device_that_is_left_out(opened, place):
+    from toolchain.cli.common import select
+
+    devices = [{"profile": "local-cpu", "target": "onnxruntime", "name": name} for name in ("a", "b")]
+    source, _ = opened([{"prune": {"method": "nothing", "device": "b"}}], FEW, device=devices)
+
+    class Args:
+        device, target, precision = ["a"], None, None
+
+    source.project = source.model.project = select(source.project, Args)
+    assert source.rows()[1].flags == ("not measured on b: the device is not part of this run",)
+
+
+def test_a_model_that_cannot_be_traced_is_refused_before_anything_is_trained(opened, place, fakes):
+    (place / "data_dependent.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.linear = torch.nn.Linear(4, 3)\n"
+        "    def forward(self, x):\n"
+        "        if x.sum() > 0:\n"
+        "            return self.linear(x)\n"
+        "        return self.linear(x) * 2\n"
+    )
+    for settings in (None, FEW):
+        source, _ = opened(
+            [{"prune": {"method": "nothing"}}],
+            settings,
+            train=None,
+            model={**PROJECT["model"], "source": "data_dependent:Net"},
+        )
+        with pytest.raises(UnsupportedError) as caught:
+            source.rows()
+        assert "data_dependent.py:7" in str(caught.value)
+    assert fakes.CALLS == []
+
+
+def test_a_gpu_that_is_not_there(opened, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match="torch_device") as caught:
+        opened({"steps": [{"finetune": {}}], "torch_device": "cuda"})[0].rows()
+    assert "leave the key out" in caught.value.next_step
+
+
+def test_training_settings_come_from_train_unless_compress_says_otherwise(opened):
+    from toolchain.steps.compress_recipe import make_context, training_of
+
+    plain, _ = opened([{"finetune": {}}])
+    spec = training_of(plain.model)
+    assert (spec.batch, spec.precision, spec.seed) == (16, "fp32", 0)
+    other, _ = opened({"steps": [{"finetune": {}}], "batch": 8, "seed": 5, "weight_decay": 0.0})
+    context = make_context(other.model)
+    assert (context.training.batch, context.training.weight_decay, context.seed) == (8, 0.0, 5)
+    assert context.training.precision == "fp32" and context.classes == 3 and context.data.classes
+
+
+def test_a_dry_run_names_the_steps(opened):
+    source, _ = opened([{"prune": {"method": "halve"}}, {"finetune": {}}])
+    assert source.planned("onnx")[1:] == ["compress: prune (halve)", "compress: finetune", "export to ONNX"]
+    assert source.steps({"onnx"}) == 5

@@ -1,0 +1,131 @@
+"""The methods: called with (model, options, context), see ``toolchain/compress/passes.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from torch import nn
+
+from profiles.errors import ConfigError, ModelError
+from toolchain.compress.context import Context
+from toolchain.compress.lowrank.correct import Pair, refit, renormalise
+from toolchain.compress.lowrank.cp import Cp
+from toolchain.compress.lowrank.metric import measure
+from toolchain.compress.lowrank.pairs import Separable, Svd
+from toolchain.compress.lowrank.plan import Factorised, Task, choose, summary
+from toolchain.compress.lowrank.scheme import Metrics, Scheme, no_metric
+from toolchain.compress.lowrank.scratch import BnSeparable, fold, forget
+from toolchain.compress.lowrank.sites import find
+from toolchain.compress.lowrank.sparse import SparseLowRank
+from toolchain.compress.lowrank.tucker import Tucker2
+from toolchain.compress.passes import Outcome
+from toolchain.project.recipe import LowRank, StepOptions
+
+#: From the metric of the errors to the scheme.
+_Make = Callable[[Metrics], Scheme]
+
+
+def svd(model: nn.Module, options: StepOptions, context: Context) -> Outcome:
+    """Truncated SVD of the weights alone: :class:`toolchain.compress.lowrank.pairs.Svd`."""
+    return _post(model, options, context, lambda metrics: Svd(round_to=context.round_to))
+
+
+def svd_data(model: nn.Module, options: StepOptions, context: Context) -> Outcome:
+    """SVD in the metric of the samples, mended with them.
+
+    Raises:
+        DataError: there are none.
+    """
+    context.samples(_purpose(options))
+    return _post(model, options, context, lambda metrics: Svd(metrics, context.round_to), mend=True)
+
+
+def separable(model: nn.Module, options: StepOptions, context: Context) -> Outcome:
+    """kh x 1 and 1 x kw: :class:`toolchain.compress.lowrank.pairs.Separable`."""
+    return _post(model, options, context, lambda metrics: Separable(metrics, context.round_to), mend=True)
+
+
+def tucker2(model: nn.Module, options: StepOptions, context: Context) -> Outcome:
+    """1x1, core, 1x1: :class:`toolchain.compress.lowrank.tucker.Tucker2`."""
+    return _post(model, options, context, lambda metrics: Tucker2(metrics, context.round_to), mend=True)
+
+
+def cp(model: nn.Module, options: StepOptions, context: Context) -> Outcome:
+    """Four thin layers: :class:`toolchain.compress.lowrank.cp.Cp`."""
+    return _post(model, options, context, lambda metrics: Cp(metrics, seed=context.seed), mend=True)
+
+
+def sparse_lowrank(model: nn.Module, options: StepOptions, context: Context) -> Outcome:
+    """Two layers side by side: :class:`toolchain.compress.lowrank.sparse.SparseLowRank`."""
+    return _post(model, options, context, lambda metrics: SparseLowRank())
+
+
+def bn_lowrank(model: nn.Module, options: StepOptions, context: Context) -> Outcome:
+    """Ranks from the weights that there are, then all weights are drawn anew and trained.
+
+    Raises:
+        ConfigError: no epochs.
+        DataError: nothing to train with.
+    """
+    if not options.epochs:
+        raise ConfigError(
+            f"{_purpose(options)} trains from random weights",
+            seen="epochs = 0",
+            next_step="give as many epochs as a new model needs",
+        )
+    task, notes = _task(model, options, context, BnSeparable(round_to=context.round_to))
+    made = task.build(choose(task, cast(LowRank, options)))
+    facts = summary(task, made)
+    forget(made.model, context.seed)
+    context.fit(made.model, _purpose(options), epochs=options.epochs, lr=options.lr)
+    fold(made.model.eval(), list(made.ranks))
+    return Outcome(made.model, facts, notes)
+
+
+def _post(model: nn.Module, options: StepOptions, context: Context, make: _Make, *, mend: bool = False) -> Outcome:
+    """Factorise a trained model, mend it where there are samples, train it on where there are epochs."""
+    lowrank, purpose = cast(LowRank, options), _purpose(options)
+    samples = lowrank.samples if mend and _has_samples(context) else 0
+    task, notes = _task(model, options, context, make(no_metric))
+    if samples:
+        metrics = measure(model, task.sites, context, purpose, samples)
+        task = Task(task.model, task.sites, make(metrics), context)
+    made = task.build(choose(task, lowrank))
+    facts = summary(task, made)
+    if samples:
+        _mended(task, made, purpose, samples)
+        notes = (*notes, f"ranks, last factors and normalisation are fitted to {samples} training samples")
+    context.fit(made.model, purpose, epochs=options.epochs, lr=options.lr)
+    return Outcome(made.model.eval(), facts, (*notes, *made.notes))
+
+
+def _task(model: nn.Module, options: StepOptions, context: Context, scheme: Scheme) -> tuple[Task, tuple[str, ...]]:
+    """The model's layers with the scheme, and notes on others.
+
+    Raises:
+        ModelError: there are none.
+    """
+    sites, notes = find(model.eval(), context.tensors(), cast(LowRank, options).exclude)
+    if not sites:
+        raise ModelError(
+            "no layer of this model can be factorised",
+            seen="; ".join(notes) or "no convolution or linear layer that runs, or all of them are excluded",
+            allowed="linear layers and convolutions without groups",
+        )
+    return Task(model, sites, scheme, context), notes
+
+
+def _mended(task: Task, made: Factorised, purpose: str, samples: int) -> None:
+    layers = {site.name: site.layer for site in task.sites}
+    pairs = [(made.built[name].layer, layers[name]) for name in made.ranks]
+    refit(Pair(made.model, task.model), pairs, task.context, purpose, samples)
+    renormalise(made.model, task.context, purpose, samples)
+
+
+def _has_samples(context: Context) -> bool:
+    return context.data is not None and context.data.source != "random" and len(context.data.train) > 0
+
+
+def _purpose(options: StepOptions) -> str:
+    return f"the method '{cast(LowRank, options).method}'"

@@ -1,0 +1,1 @@
+"""Structured pruning: whole channels go, so every engine gains."""
