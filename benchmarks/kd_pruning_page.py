@@ -94,7 +94,7 @@ def verdicts(found: Sequence[Point]) -> list[str]:
         faster = sum((c.fastest or 0) > (w.fastest or 0) for w, c in timed)
         turns = "turns the answer round" if channel > weight else "does not change the answer"
         said.append(
-            f"Measured latency {turns}: channel pruning is the faster one in {faster} of {len(timed)} pairs; against the "
+            f"Measured latency {turns}: channel pruning is faster in {faster} of {len(timed)} pairs; against the "
             f"student before pruning it is {channel:.2f} times as fast in the mean, weight pruning {weight:.2f} times."
         )
     return [sentence for sentence in said if sentence]

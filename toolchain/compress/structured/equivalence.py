@@ -68,11 +68,11 @@ def _checked(
     try:
         apply(pruned, plan)
         mask(dense, zeros)
-        with torch.no_grad(), alone(), _steep(seed is not None):
+        with torch.no_grad(), alone(), steep(seed is not None):
             have = [_flat(pruned(*sample)) for sample in samples]
     except Exception as error:  # whatever fails in a pruned model says that it was cut wrongly
         return Verdict(f"the pruned model fails: {type(error).__name__}: {str(error).splitlines()[0]}", math.inf)
-    with torch.no_grad(), alone(), _steep(seed is not None):
+    with torch.no_grad(), alone(), steep(seed is not None):
         want = [_flat(dense(*sample)) for sample in samples]
     return compare(want, have, varied=seed is not None)
 
@@ -193,7 +193,8 @@ class _Steep(TorchDispatchMode):
         return args[0].copy_(made) if name.endswith("_") else made
 
 
-def _steep(wanted: bool) -> contextlib.AbstractContextManager[object]:
+def steep(wanted: bool = True) -> contextlib.AbstractContextManager[object]:
+    """Within, activations that are flat somewhere are replaced by ones that are not."""
     return _Steep() if wanted else contextlib.nullcontext()
 
 

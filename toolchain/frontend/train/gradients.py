@@ -88,14 +88,16 @@ class Recorded:
     def __init__(self, state: TrainingState, objective: Objective, hooks: Sequence[Hook]) -> None:
         self._plain = StepByStep(state, objective, hooks)
         self._parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
-        self._recordings: dict[int, Recording] = {}
+        self._recordings: dict[int, Recording | None] = {}
 
     def __call__(self, batch: Batch) -> torch.Tensor:
         """See :class:`Gradients`."""
         size = len(batch.indices)
         if size not in self._recordings:
-            self._recordings[size] = self._record(batch)
+            self._recordings[size] = self._recorded(batch)
         made = self._recordings[size]
+        if made is None:
+            return self._plain(batch)
         made.batch.x.copy_(batch.x)
         if made.batch.labels is not None and batch.labels is not None:
             made.batch.labels.copy_(batch.labels)
@@ -103,6 +105,16 @@ class Recorded:
         for parameter, gradient in zip(self._parameters, made.gradients, strict=True):
             parameter.grad = gradient
         return made.loss.clone()
+
+    def _recorded(self, batch: Batch) -> Recording | None:
+        """The recording, or None where the library says that something cannot be recorded."""
+        try:
+            return self._record(batch)
+        except RuntimeError as error:
+            if "captur" not in str(error):
+                raise
+            self._forget()
+            return None
 
     def _record(self, batch: Batch) -> Recording:
         import torch
