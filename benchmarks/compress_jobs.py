@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import say
-from benchmarks.compress_rows import DENSE_EPOCHS, Row
+from benchmarks.compress_rows import DENSE_EPOCHS, TRAINED, Row
 from toolchain.compress.context import Context
 from toolchain.frontend.data import Splits, load_data
 from toolchain.frontend.specs import DataSpec, InputSpec, ModelSpec, TrainSpec
@@ -64,7 +64,8 @@ def run_all(rows: Sequence[Row], site: Site, *, jobs: int, deadline: float | Non
     Returns:
         What failed, in sentences.
     """
-    wanted = [(row, seed) for row in rows for seed in range(row.seeds) if not site.result(row, seed).exists()]
+    every = [(row, seed) for seed in range(max(row.seeds for row in rows)) for row in rows if seed < row.seeds]
+    wanted = [(row, seed) for row, seed in every if not site.result(row, seed).exists()]
     models = {(row.model, seed) for row, seed in wanted if not row.fresh and not row.after}
     models |= {(name, 0) for row, _ in wanted for name in row.teachers}
     missing = sorted(pair for pair in models if not site.dense(*pair).exists())
@@ -198,8 +199,16 @@ def prepared(step: Any, site: Site) -> Any:
         changes["sparse_epochs"] = site.epochs(step.sparse_epochs)
     teacher = getattr(step, "teacher", None)
     if isinstance(teacher, str):
-        changes["weights"] = site.dense(teacher.removeprefix("zoo:"), 0).resolve()
+        changes["weights"] = _weights(teacher, site)
+    elif teacher:
+        changes["teacher"] = tuple(each.model_copy(update={"weights": _weights(each.source, site)}) for each in teacher)
     return step.model_copy(update=changes)
+
+
+def _weights(source: str, site: Site) -> Path | None:
+    """Of a teacher; None for an assistant, which is still to learn."""
+    name = source.removeprefix("zoo:")
+    return site.dense(name, 0).resolve() if name in TRAINED else None
 
 
 def _figures(row: Any) -> dict[str, Any]:

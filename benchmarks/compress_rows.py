@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from toolchain.compress import Distill, Finetune, LowRank, Prune, Sparsify
+from toolchain.compress import Distill, Finetune, LowRank, Prune, Sparsify, Teacher
 from toolchain.compress.catalogue import all_methods
 from toolchain.project.recipe import StepOptions
 
@@ -14,6 +14,8 @@ RECOVERY, SCRATCH = 15, 25
 #: Epochs of the dense models that everything starts from.
 DENSE_EPOCHS = 60
 TEACHER = "resnet56"
+#: Models that are trained by themselves; another one among several teachers is an assistant without weights.
+TRAINED = ("resnet20", "resnet56")
 #: Share of the MACs that is left after structured pruning and factorisation.
 LEFT = 0.5
 #: Share of the weights that are zero after unstructured pruning.
@@ -48,7 +50,9 @@ class Row:
     def teachers(self) -> tuple[str, ...]:
         """Dense models that must be there, beside the one that it starts from."""
         asked = [step.teacher for step in self.steps if isinstance(step, Distill)]
-        return tuple({text.removeprefix("zoo:") for text in asked if isinstance(text, str)})
+        several = [each.source for given in asked if isinstance(given, tuple) for each in given]
+        found = [*several, *(given for given in asked if isinstance(given, str))]
+        return tuple({text.removeprefix("zoo:") for text in found if text} & set(TRAINED))
 
 
 def rows() -> list[Row]:
@@ -57,11 +61,12 @@ def rows() -> list[Row]:
         Row("dense", "baseline", seeds=3),
         Row("dense-longer", "baseline", (Finetune(epochs=RECOVERY, lr=_CAREFUL),)),
         Row("plain-student", "baseline", (Finetune(epochs=SCRATCH, lr=_SCRATCH_LR),), fresh=True, seeds=3),
+        *recipes(),
     ]
     for method in all_methods():
         if method.step in _MAKERS:
             made.append(_MAKERS[method.step](method.name))
-    return made + recipes()
+    return made + variants()
 
 
 def _prune(name: str) -> Row:
@@ -95,7 +100,7 @@ def _lowrank(name: str) -> Row:
 
 
 def _distill(name: str) -> Row:
-    options: dict[str, Any] = {"loss": name, "teacher": f"zoo:{TEACHER}", "epochs": SCRATCH, "lr": _SCRATCH_LR}
+    options: dict[str, Any] = {"loss": name, "teacher": f"zoo:{TEACHER}", "epochs": SCRATCH, "lr": 0.1, "alpha": 0.5}
     options |= _DISTILL.get(name, {})
     return Row(f"distill-{name}", "distillation", (Distill(**options),), fresh=True, seeds=3 if name in _OFTEN else 1)
 
@@ -104,15 +109,47 @@ def _distill(name: str) -> Row:
 _MAKERS = {"prune": _prune, "sparsify": _sparsify, "lowrank": _lowrank, "distill": _distill}
 #: Methods that are run with three seeds.
 _OFTEN = {"l1", "group_norm", "magnitude", "tucker2", "kd", "dkd", "logit_std"}
-_FROM_SCRATCH = {"snip", "rigl", "bn_lowrank"}
-_PRUNE: dict[str, dict[str, Any]] = {}
+_FROM_SCRATCH = {"snip", "rigl", "lottery", "bn_lowrank"}
+_BY_LAYER = {"scope": "layer"}
+_SPARSE_TRAINING = {"sparse_epochs": 8, "epochs": RECOVERY - 8}
+_PRUNE: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("l1", "l2", "random", "fpgm", "feature_rank"), _BY_LAYER),
+    "slimming": _SPARSE_TRAINING,
+    "gates": _SPARSE_TRAINING,
+    "oto": {"sparse_epochs": RECOVERY, "epochs": 0},
+}
 _SPARSE: dict[str, dict[str, Any]] = {
     "snip": {"epochs": SCRATCH, "lr": _SCRATCH_LR},
     "rigl": {"epochs": SCRATCH, "lr": _SCRATCH_LR},
+    "lottery": {"epochs": SCRATCH, "lr": _SCRATCH_LR, "rounds": 3},
     "nm": {"sparsity": 0.5, "pattern": "2:4"},
+    "sr_ste": {"sparsity": 0.5, "pattern": "2:4"},
 }
 _LOW_RANK: dict[str, dict[str, Any]] = {"bn_lowrank": {"epochs": SCRATCH, "lr": _SCRATCH_LR}}
-_DISTILL: dict[str, dict[str, Any]] = {}
+_OUTPUTS = {"alpha": 0.9, "lr": _SCRATCH_LR}
+_DISTILL: dict[str, dict[str, Any]] = {
+    "kd": _OUTPUTS,
+    "logit_std": _OUTPUTS,
+    "low_resolution": {**_OUTPUTS, "resolution": 24},
+    "sequential": {**_OUTPUTS, "teacher": (Teacher(source=f"zoo:{TEACHER}"), Teacher(source="zoo:resnet32"))},
+    "multi_teacher": {**_OUTPUTS, "teacher": tuple(Teacher(source=f"zoo:{name}") for name in TRAINED)},
+    "confidence": {**_OUTPUTS, "teacher": tuple(Teacher(source=f"zoo:{name}") for name in TRAINED)},
+}
+
+
+def variants() -> list[Row]:
+    """Other schedules of magnitude pruning, and what the second order gives without any training."""
+    sparse: dict[str, dict[str, Any]] = {
+        "magnitude-cubic": {"method": "magnitude", "schedule": "cubic"},
+        "magnitude-iterative": {"method": "magnitude", "schedule": "iterative", "rounds": 3},
+        "magnitude-untrained": {"method": "magnitude", "epochs": 0},
+        "obs-untrained": {"method": "obs", "epochs": 0},
+    }
+    common = {"sparsity": SPARSITY, "epochs": RECOVERY, "lr": _CAREFUL}
+    return [
+        Row(f"sparsify-{name}", "unstructured pruning", (Sparsify(**{**common, **options}),))
+        for name, options in sparse.items()
+    ]
 
 
 def recipes() -> list[Row]:

@@ -59,3 +59,32 @@ def test_training_is_not_needed_for_a_verdict(here, samples, monkeypatch):
 def test_int8_of_a_float_model_is_told_without_samples_to_calibrate_with(tiny):
     (report,) = support(project(tiny.name, {"profile": "local-cpu", "target": "onnxruntime", "precision": "int8"}))
     assert report.ok and report.precision == "int8", f"nothing is quantized for a verdict: {report.blockers()}"
+
+
+def test_compression_is_done_without_its_training(here, samples, monkeypatch):
+    """Zeros and shapes are told after the steps; nothing is trained or measured for it."""
+    (here / "my_small_net.py").write_text(
+        "import torch\ndef make():\n    return torch.nn.Sequential("
+        "torch.nn.Flatten(), torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))\n"
+    )
+    monkeypatch.setattr("toolchain.frontend.train.train", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr("targets.measure.profile_bundle", lambda *_, **__: pytest.fail("it was measured"))
+    made = project_from_dict(
+        {
+            "model": {"source": "my_small_net:make", "input": {"shape": [1, 1, 8, 8], "layout": "NCHW"}},
+            "data": {"source": "npz:samples.npz"},
+            "train": {"epochs": 1000},
+            "compress": [
+                {"prune": {"method": "l1", "ratio": 0.5, "epochs": 100}},
+                {"sparsify": {"method": "nm", "pattern": "2:4", "epochs": 100}},
+                {"finetune": {"epochs": 100}},
+                {"distill": {"teacher": "zoo:resnet8"}},
+            ],
+            "device": [{"profile": "local-cpu", "target": "onnxruntime"}],
+        }
+    )
+    (report,) = support(made)
+    assert report.ok and report.weights_bytes < 4 * (64 * 8 + 8 + 8 * 3 + 3) + 100
+    zeros, steps = report.notes
+    assert zeros.startswith("50% of the weights are zero (2:4 in 2 of 2 layers); ")
+    assert steps == "told of the model after 2 steps of compression, as they are without training"

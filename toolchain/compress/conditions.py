@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from toolchain.compress.excluded import excluded
 from toolchain.compress.passes import Condition
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Of the zeros that were asked for, at least this share must be there: layers that do not divide stay dense.
 _REACHED = 0.9
+#: Methods of ``sparsify`` that have a pattern without being told.
+_PATTERNED = ("nm", "sr_ste")
 
 
 def before(options: StepOptions) -> tuple[Condition, ...]:
@@ -88,9 +90,23 @@ def _of_prune(options: Any, start: torch.nn.Module, context: Context) -> tuple[C
 
 
 def _of_low_rank(options: Any, start: torch.nn.Module, context: Context) -> tuple[Condition, ...]:
-    """What the goal counts; by default parameters."""
+    """What the goal counts; by default parameters, or the bytes of methods that save no parameters."""
     kind = options.goal().kind
+    if all(saving.what != "parameters" for saving in options.chosen.saves):
+        return (_no_more_bytes(start),)
     return (_no_more("macs" if kind in ("macs", "latency") else "params", start, context),)
+
+
+def _no_more_bytes(start: torch.nn.Module) -> Condition:
+    from toolchain.compress.costs import model_bytes
+
+    had = model_bytes(start)
+
+    def broken(model: torch.nn.Module, context: Context) -> str:
+        has = model_bytes(model)
+        return f"{has:,} instead of {had:,}" if has > had else ""
+
+    return Condition("no more bytes are stored than before, zeros packed", broken)
 
 
 def _no_more(what: str, start: torch.nn.Module, context: Context) -> Condition:
@@ -112,7 +128,8 @@ def _of_sparsify(options: Any, start: torch.nn.Module, context: Context) -> tupl
 
     def broken(model: torch.nn.Module, context: Context) -> str:
         shares = list(_zero_shares(model, options.exclude))
-        best = max(shares, default=0.0) if options.pattern or options.exclude else _overall(model)
+        patterned = options.pattern or options.method in _PATTERNED
+        best = max(shares, default=0.0) if patterned or options.exclude else _overall(model)
         return f"{100 * best:.1f} % are" if best < _REACHED * options.sparsity else ""
 
     return (Condition(f"{100 * options.sparsity:g} % of the weights are zero", broken),)
@@ -125,8 +142,9 @@ def _overall(model: torch.nn.Module) -> float:
 
 
 def _zero_shares(model: torch.nn.Module, exclude: tuple[str, ...]) -> Iterator[float]:
+    left_out = excluded(model, exclude)
     for name, weight in model.named_parameters():
-        if weight.ndim > 1 and not any(fnmatch.fnmatchcase(name.rpartition(".")[0], each) for each in exclude):
+        if weight.ndim > 1 and name.rpartition(".")[0] not in left_out:
             yield float((weight == 0).sum()) / weight.numel()
 
 

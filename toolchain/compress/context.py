@@ -82,7 +82,8 @@ class Context:
             seen = "none" if self.data is None else "an empty training part"
             raise DataError(f"{purpose} needs training samples", seen=seen, next_step="add a [data] section, or data=")
         if labels and self.data.train.labels is None:
-            raise DataError(f"{purpose} needs labels", seen=f"{self.data.source} has none")
+            seen = f"{self.data.source} has none"
+            raise DataError(f"{purpose} needs labels", seen=seen, next_step="give data with labels")
         return self.data
 
     def batches(self, purpose: str, count: int, size: int = 128, *, labels: bool = False) -> Iterator[Batch]:

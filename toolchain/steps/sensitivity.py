@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.errors import ConfigError
-from toolchain.cache import Cache, source_digest
+from toolchain.cache import Cache
 from toolchain.compress.context import Context
 from toolchain.compress.sensitivity.points import PRUNE, RANK, SHARES, Point, Site
 from toolchain.progress import Progress, Step

@@ -284,25 +284,86 @@ def test_a_given_model_is_left_as_it_is_by_recipes_that_fail(around):
 # --- models that cannot be followed ---
 
 
-def test_a_model_that_cannot_be_traced_names_what_and_where(here, cli):
+NET = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(1, 8, 3), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = torch.relu(self.a(x)).mean((2, 3))
+        return self.b(x)
+
+
+class Odd(Net):
+    def forward(self, x):
+        x = torch.relu(self.a(x)).mean((2, 3))
+        if x.sum() > 0:
+            x = x * 2
+        return self.b(x)
+"""
+
+
+@pytest.fixture
+def refused(here, cli):
+    """``refused(status, steps)``: ``edgewright compress`` on a project with these steps, which must fail."""
+    (here / "net.py").write_text(NET)
+
+    def run(status, steps, *, source="net:Net", more=""):
+        (here / "edge.toml").write_text(
+            f'[model]\nsource = "{source}"\ninput = {{ name = "x", shape = [1, 1, 8, 8] }}\n{more}'
+            f'[[device]]\nprofile = "local-cpu"\ntarget = "onnxruntime"\n[compress]\nsteps = [\n{steps}\n]\n'
+        )
+        return cli("compress", "edge.toml", "--no-profile", "--quiet").refused(status)
+
+    return run
+
+
+def test_a_model_that_cannot_be_traced_names_what_and_where(refused, here):
     """As users see it: which operation, on which line of their file."""
-    (here / "odd.py").write_text(
-        "import torch\n"
-        "from torch import nn\n\n\n"
-        "class Odd(nn.Module):\n"
-        "    def __init__(self):\n"
-        "        super().__init__()\n"
-        "        self.a, self.b = nn.Conv2d(1, 8, 3), nn.Linear(8, 3)\n\n"
-        "    def forward(self, x):\n"
-        "        x = torch.relu(self.a(x)).mean((2, 3))\n"
-        "        if x.sum() > 0:\n"
-        "            x = x * 2\n"
-        "        return self.b(x)\n"
-    )
-    (here / "edge.toml").write_text(
-        '[model]\nsource = "odd:Odd"\n[[model.input]]\nname = "x"\nshape = [1, 1, 8, 8]\n'
-        '[compress]\nsteps = [{ prune = { method = "l1", ratio = 0.5 } }]\n'
-        '[[device]]\nprofile = "local-cpu"\ntarget = "onnxruntime"\n'
-    )
-    error = cli("compress", "edge.toml").refused(3)
-    assert "odd.py" in error.seen and "12" in error.seen, error
+    error = refused(3, '{ prune = { method = "l1", ratio = 0.5 } }', source="net:Odd")
+    line = 1 + NET.splitlines().index("        if x.sum() > 0:")
+    assert f"net.py:{line}" in error.seen or f'net.py", line {line}' in error.seen, error
+    assert not (here / "compressed").exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "where", "nearest"),
+    [
+        ('{ prune = { method = "l1" } },\n{ prune = { method = "taylr" } }', "line 10", "did you mean 'taylor'?"),
+        ('{ prunne = { method = "l1" } }', "line 9", "did you mean 'prune'?"),
+        ('{ distill = { loss = "kdd", teacher = "zoo:resnet8" } }', "line 9", "did you mean 'kd'?"),
+        ('{ prune = { method = "l1", device = "local-gpu" } }', "line 9", "did you mean 'local-cpu'?"),
+    ],
+    ids=["method", "step", "loss", "device"],
+)
+def test_a_project_file_with_a_typo_names_the_line_and_the_nearest(refused, steps, where, nearest):
+    error = refused(2, steps)
+    assert where in error.wanted and error.next == nearest, error
+
+
+def test_an_impossible_goal_reaches_the_user_with_the_minimum(refused):
+    error = refused(3, '{ prune = { method = "l1", params = 3 } }')
+    assert "prune (l1): wanted a model with at most 3 parameters" in error.wanted
+    assert error.allowed.startswith("params of ") and "structure allows" in error.seen
+
+
+def test_a_method_that_needs_data_asks_for_a_section(refused):
+    error = refused(2, '{ prune = { method = "taylor", ratio = 0.5 } }')
+    assert "needs training samples" in error.wanted and "[data]" in error.next
+
+
+def test_a_loss_that_is_not_finite_stops_the_command(refused, npz, here):
+    npz(here / "data.npz", x=np.random.default_rng(0).standard_normal((60, 1, 8, 8)).astype(np.float32) * 1e30)
+    error = refused(3, "{ finetune = { epochs = 2 } }", more='[data]\nsource = "npz:data.npz"\n')
+    assert "step 1 of the recipe, finetune: training diverged; the " in error.wanted
+    assert "lower lr" in error.next
+
+
+def test_recovery_on_random_samples_is_refused(refused):
+    error = refused(2, "{ finetune = { epochs = 2 } }", more='[data]\nsource = "random"\n')
+    assert "random" in error.wanted + error.seen and error.next

@@ -58,7 +58,7 @@ def test_the_schema_uses_no_null_and_only_words_of_the_standard():
     assert '"null"' not in text and "null," not in text, "TOML has no null"
     words = {
         "$schema", "$id", "$defs", "$ref", "title", "description", "type", "properties", "additionalProperties",
-        "required", "default", "anyOf", "items", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum",
+        "required", "default", "anyOf", "items", "enum", "const", "pattern", "minimum", "maximum", "exclusiveMinimum",
         "exclusiveMaximum", "minLength", "minItems",
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The section [compress] in a build: cached steps, latencies before and after, and what every bundle is held against."""
+"""The section [compress] in a build: cached steps, latencies before and after, and what bundles are held against."""
 
 import io
 
@@ -94,7 +94,7 @@ def test_a_second_build_takes_every_step_from_the_cache(opened, fakes):
     assert [row.params for row in rows] == [64 * 8 + 3, 32 * 8 + 3, 32 * 8 + 3]
     calls = list(fakes.CALLS)
     again, shown = opened(steps)
-    assert again.rows() == rows and fakes.CALLS == calls
+    assert again.rows() == rows and calls == fakes.CALLS
     exported = again.export({"onnx"})
     assert again.metrics()["params"].value == 32 * 8 + 3
     assert exported.onnx.is_file()
@@ -106,7 +106,6 @@ def test_training_is_not_repeated_for_another_recipe(opened):
     opened([])[0].metrics()
     source, shown = opened([{"finetune": {"epochs": 1}}])
     source.rows()
-    assert "train net_to_compress … " in shown.getvalue().replace("train net", "train net_to_compress", 1) or True
     (line,) = [line for line in shown.getvalue().splitlines() if "] train" in line]
     assert line.endswith("(cached)")
 
@@ -152,8 +151,8 @@ def test_a_device_that_cannot_be_run_here_says_why(opened):
 
 
 def test_a_latency_goal_is_measured(opened, monkeypatch):
-    monkeypatch.setattr("toolchain.compress.goals._TRIES", 4)
-    steps = [{"prune": {"method": "timed", "latency": 0.999}}]
+    monkeypatch.setattr("toolchain.compress.goals._TRIES", 2)
+    steps = [{"prune": {"method": "timed", "latency": 0.5}}]
     model = {"source": "net_to_compress:Net", "arguments": {"width": 200_000}}
     source, _ = opened(steps, FEW, train=None, model={**PROJECT["model"], **model})
     rows = source.rows()

@@ -15,8 +15,9 @@ Every loss of the catalogue (step ``distill``) names its implementation as ``mod
   A mode without a loss beside it uses ``kd``.
 
 Weights are those that the papers (or, where they name none, Tian et al. 2020, CRD, arXiv:1910.10699, in
-their comparison) use beside a task loss of weight 1, so they hold at ``alpha`` = 0.5; for the losses that
-take the labels' place they hold at 0.9. Where ``alpha`` is not given, the largest of the losses' own is used.
+their comparison) use beside a task loss of weight 1, so they are meant for an ``alpha`` of 0.5; those of
+losses that take the labels' place, for 0.9. Where ``alpha`` is None, the largest of the losses' own is used.
+Gradients are clipped to a length of 5, so that large weights do not throw a student off in its first steps.
 
 | loss | alpha | weight | from |
 |---|---|---|---|

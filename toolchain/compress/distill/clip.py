@@ -14,6 +14,8 @@ class ClipGradients(Hook):
     arXiv:1211.5063, algorithm 1.
     """
 
+    captured = True
+
     def __init__(self, longest: float) -> None:
         self.longest = longest
 

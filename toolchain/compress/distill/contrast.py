@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import torch
@@ -43,6 +44,7 @@ class Contrast(Term):
     equations 17 to 19.
     """
 
+    captured = False  # it remembers something of every sample
     weight = 0.8
 
     def __init__(self, channels: tuple[int, int], samples: int, labels: Array | None, width: int = WIDTH) -> None:
@@ -78,7 +80,7 @@ class Contrast(Term):
         valid = self.group[rows][:, None] != self.group[drawn][None]
         scores = [self._scores(vectors[own], 1 - own, rows, drawn) for own in (0, 1)]
         self._estimate([negative for _, negative in scores], valid)
-        noise = self.log_z + torch.log(torch.tensor(float(self.negatives), device=device))
+        noise = self.log_z + math.log(self.negatives)
         losses = [noise_contrast(*scores[own], valid, noise[own]) for own in (0, 1)]
         if self.training:
             self._remember(vectors, rows)

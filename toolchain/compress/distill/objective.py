@@ -46,6 +46,12 @@ class Distillation(torch.nn.Module):  # type: ignore[misc]
         self.inner = torch.nn.ModuleList(torch.nn.ModuleList(terms) for terms in inner)
         self._guides, self._taps = tuple(guides), tuple(taps)
 
+    @property
+    def captured(self) -> bool:
+        """Whether all parts can be recorded as a CUDA graph."""
+        parts = [self.task, *self.fused, *(term for terms in self.inner for term in terms)]
+        return all(getattr(part, "captured", False) for part in parts)
+
     def extra_repr(self) -> str:
         """For ``repr``: teachers by the hash of their weights."""
         teachers = ", ".join(guide.digest for guide in self._guides)

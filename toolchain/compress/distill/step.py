@@ -19,7 +19,7 @@ from toolchain.compress.distill.term import Term
 from toolchain.compress.passes import Outcome
 from toolchain.project.recipe import Distill, StepOptions
 
-#: Longest gradient: what cross-entropy alone has at the start of a training, times one or two.
+#: Longest gradient: one to two times what cross-entropy alone has when a training begins.
 LONGEST = 5.0
 
 
@@ -98,7 +98,7 @@ def _learn(
         unlabelled = loss.alpha == 1 and context.samples(PURPOSE).train.labels is None
         around = dataclasses.replace(context, task="reconstruction") if unlabelled else context
         purpose = f"{PURPOSE}, {who}"
-        training = {"epochs": options.epochs, "lr": options.lr, "hooks": [ClipGradients(LONGEST)]}
-        losses = around.fit(student, purpose, objective=cast("Any", loss), **training)
+        wanted, hooks = cast("Any", loss), [ClipGradients(LONGEST)]
+        losses = around.fit(student, purpose, epochs=options.epochs, lr=options.lr, objective=wanted, hooks=hooks)
     facts: dict[str, Any] = {"alpha": loss.alpha, "pairs": pairs}
     return {**facts, "final_loss": losses[-1]} if losses else facts

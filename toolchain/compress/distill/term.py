@@ -139,8 +139,10 @@ class Term(torch.nn.Module):  # type: ignore[misc]
         weight: its factor in the sum.
         alpha: the share of the distillation for which that weight is meant.
         on_outputs: it looks at outputs only: of several teachers it sees the fused one.
+        captured: see :class:`toolchain.frontend.train.hooks.Objective`.
     """
 
+    captured: ClassVar[bool] = True
     weight: float = 1.0
     alpha: ClassVar[float] = 0.5
     on_outputs: ClassVar[bool] = False

@@ -81,6 +81,6 @@ def pareto(costs: Costs, errors: Matrix) -> Costs:
     """Indices of the candidates that no other one beats in both, by falling error."""
     order = np.lexsort((errors, costs))
     best = np.minimum.accumulate(errors[order])
-    first = np.append(True, errors[order][1:] < best[:-1])
+    first = np.append(np.ones(min(len(order), 1), bool), errors[order][1:] < best[:-1])
     kept: Costs = order[first]
     return kept

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from toolchain.compress.context import Context
 from toolchain.compress.lowrank.patches import Patches, rows
-from toolchain.frontend.train.feed import Batch
 from toolchain.frontend.train.environment import at_home
+from toolchain.frontend.train.feed import Batch
+from toolchain.frontend.zoo import CLASSIFICATION
 
 #: Positions per sample that the least squares see.
 POSITIONS = 32
@@ -138,6 +140,29 @@ def renormalise(model: nn.Module, context: Context, purpose: str, samples: int) 
         norm.momentum = momentum
         norm.eval()
     return len(found)
+
+
+def drift(pair: Pair, context: Context, purpose: str, samples: int) -> float:
+    """How far the outputs are from the whole model's, on samples that come after the first ``samples`` where there are.
+
+    Classification: the mean Kullback-Leibler divergence in nats; else the squared error over the squared output.
+    """
+    total = scale = 0.0
+    skipped = -(-samples // _BATCH)
+    with at_home(pair.model), at_home(pair.whole), torch.no_grad():
+        pair.model.to(context.device)
+        pair.whole.to(context.device)
+        for index, batch in enumerate(_batches(context, purpose, 2 * skipped * min(_BATCH, samples))):
+            if index >= skipped:
+                y, wanted = pair.model(batch.x).double(), pair.whole(batch.x).double()
+                if context.task == CLASSIFICATION:
+                    total += float(
+                        functional.kl_div(y.log_softmax(-1), wanted.log_softmax(-1), log_target=True, reduction="sum")
+                    )
+                    scale += wanted.numel() / wanted.shape[-1]
+                else:
+                    total, scale = total + float((y - wanted).pow(2).sum()), scale + float(wanted.pow(2).sum())
+    return total / max(scale, 1e-30)
 
 
 def norms(model: nn.Module) -> list[nn.Module]:

@@ -42,7 +42,7 @@ class Cp:
         self._menus: dict[str, Menu] = {}
 
     def menu(self, site: Site) -> Menu:
-        """A few ranks, up to where the factors compute as much as the layer."""
+        """Ranks up to where factors cost as much as the layer; errors of a few, the others' in between."""
         if site.pointwise:
             return self._matrix.menu(site)
         if site.name not in self._menus:
@@ -89,13 +89,14 @@ class Cp:
 
     def _looked_at(self, site: Site) -> Menu:
         tensor = self._tensor(site)
-        one = self.price(site, np.ones((1, 1), np.int64)).macs[0]
-        highest = max(int(site.macs // one), 1)
-        ranks = np.unique(np.geomspace(1, highest, RANKS).round().astype(np.int64))
+        one = self.price(site, np.ones((1, 1), np.int64))
+        highest = max(int(site.macs // one.macs[0]), int(site.params // one.params[0]), 1)
+        looked, ranks = (np.unique(np.geomspace(1, highest, n).round().astype(np.int64)) for n in (RANKS, 8 * RANKS))
         total = float((tensor**2).sum()) or 1.0
-        errors = [((tensor - rebuilt(_decompose(tensor, int(r), LOOK, self._seed))) ** 2).sum() for r in ranks]
+        errors = [((tensor - rebuilt(_decompose(tensor, int(r), LOOK, self._seed))) ** 2).sum() for r in looked]
         unit = total if self._metrics(site) is None else 1.0
-        return Menu(ranks[:, None], np.minimum.accumulate(np.array(errors)) / unit, total / unit)
+        between = np.interp(ranks, looked, np.minimum.accumulate(np.array(errors)))
+        return Menu(ranks[:, None], between / unit, total / unit)
 
 
 def assemble(like: nn.Conv2d, factors: _Factors) -> nn.Sequential:

@@ -111,7 +111,11 @@ def _by_energy(task: Task, energy: float) -> Ranks:
 
 @dataclasses.dataclass(frozen=True)
 class _Counter:
-    """All layers' candidates that are worth their price; the last one of each is the layer as it is."""
+    """All layers' candidates that are worth their price; the last one of each is the layer as it is.
+
+    Errors are shares of the layer; where samples give them in units of the loss they are the geometric mean of both,
+    for the estimate of single layers is rough, and no layer may be given up for it.
+    """
 
     names: tuple[str, ...]
     ranks: tuple[Counts, ...]
@@ -147,7 +151,7 @@ def _counter(task: Task, kind: str) -> _Counter:
         names.append(site.name)
         ranks.append(menu.ranks[kept])
         costs.append(np.append(prices[kept], full))
-        errors.append(np.append(menu.errors[kept], 0.0))
+        errors.append(np.append(menu.errors[kept] / menu.total**0.5, 0.0))
     return _Counter(tuple(names), tuple(ranks), tuple(costs), tuple(errors))
 
 

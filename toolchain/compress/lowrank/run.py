@@ -9,7 +9,7 @@ from torch import nn
 
 from profiles.errors import ConfigError, ModelError
 from toolchain.compress.context import Context
-from toolchain.compress.lowrank.correct import Pair, refit, renormalise
+from toolchain.compress.lowrank.correct import Pair, drift, refit, renormalise
 from toolchain.compress.lowrank.cp import Cp
 from toolchain.compress.lowrank.metric import measure
 from toolchain.compress.lowrank.pairs import Separable, Svd
@@ -20,6 +20,7 @@ from toolchain.compress.lowrank.sites import find
 from toolchain.compress.lowrank.sparse import SparseLowRank
 from toolchain.compress.lowrank.tucker import Tucker2
 from toolchain.compress.passes import Outcome
+from toolchain.frontend.train.environment import bounded_threads, deterministic
 from toolchain.project.recipe import LowRank, StepOptions
 
 #: From the metric of the errors to the scheme.
@@ -85,19 +86,33 @@ def bn_lowrank(model: nn.Module, options: StepOptions, context: Context) -> Outc
 
 def _post(model: nn.Module, options: StepOptions, context: Context, make: _Make, *, mend: bool = False) -> Outcome:
     """Factorise a trained model, mend it where there are samples, train it on where there are epochs."""
-    lowrank, purpose = cast(LowRank, options), _purpose(options)
-    samples = lowrank.samples if mend and _has_samples(context) else 0
+    lowrank = cast(LowRank, options)
     task, notes = _task(model, options, context, make(no_metric))
-    if samples:
-        metrics = measure(model, task.sites, context, purpose, samples)
-        task = Task(task.model, task.sites, make(metrics), context)
-    made = task.build(choose(task, lowrank))
+    if mend and _has_samples(context):
+        with bounded_threads(context.training.threads), deterministic(context.device):
+            task, made = _mended(task, lowrank, make)
+        notes = (*notes, f"ranks, last factors and normalisation are fitted to {lowrank.samples} training samples")
+    else:
+        made = task.build(choose(task, lowrank))
     facts = summary(task, made)
-    if samples:
-        _mended(task, made, purpose, samples)
-        notes = (*notes, f"ranks, last factors and normalisation are fitted to {samples} training samples")
-    context.fit(made.model, purpose, epochs=options.epochs, lr=options.lr)
+    context.fit(made.model, _purpose(options), epochs=options.epochs, lr=options.lr)
     return Outcome(made.model.eval(), facts, (*notes, *made.notes))
+
+
+def _mended(task: Task, options: LowRank, make: _Make) -> tuple[Task, Factorised]:
+    """Once with errors of all weights alike and once in the metric of the samples: what stays closer to the model."""
+    purpose, samples, context = _purpose(options), options.samples, task.context
+    metrics = measure(task.model, task.sites, context, purpose, samples)
+    layers = {site.name: site.layer for site in task.sites}
+    tried = []
+    for one in (task, Task(task.model, task.sites, make(metrics), context)):
+        made = one.build(choose(one, options))
+        pair = Pair(made.model, task.model)
+        refit(pair, [(made.built[name].layer, layers[name]) for name in made.ranks], context, purpose, samples)
+        renormalise(made.model, context, purpose, samples)
+        tried.append((drift(pair, context, purpose, samples), one, made))
+    _, one, made = min(tried, key=lambda attempt: attempt[0])
+    return one, made
 
 
 def _task(model: nn.Module, options: StepOptions, context: Context, scheme: Scheme) -> tuple[Task, tuple[str, ...]]:
@@ -114,13 +129,6 @@ def _task(model: nn.Module, options: StepOptions, context: Context, scheme: Sche
             allowed="linear layers and convolutions without groups",
         )
     return Task(model, sites, scheme, context), notes
-
-
-def _mended(task: Task, made: Factorised, purpose: str, samples: int) -> None:
-    layers = {site.name: site.layer for site in task.sites}
-    pairs = [(made.built[name].layer, layers[name]) for name in made.ranks]
-    refit(Pair(made.model, task.model), pairs, task.context, purpose, samples)
-    renormalise(made.model, task.context, purpose, samples)
 
 
 def _has_samples(context: Context) -> bool:

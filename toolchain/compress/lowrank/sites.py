@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from toolchain.compress.costs import model_bytes
+from toolchain.compress.excluded import excluded
 from toolchain.frontend.zoo.layers import SameConv2d
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -84,12 +84,16 @@ def find(
         model: in eval mode, runs once.
         inputs: of one inference.
         exclude: patterns of names that stay as they are.
+
+    Raises:
+        ConfigError: a pattern fits no layer.
     """
+    left_out = excluded(model, exclude)
     calls = _calls(model, inputs)
     owners = _owners(model)
     sites, notes = [], []
     for name, layer in _layers(model):
-        if layer not in calls or any(fnmatch.fnmatchcase(name, pattern) for pattern in exclude):
+        if layer not in calls or name in left_out:
             continue
         if reason := _unfit(layer, owners):
             notes.append(f"'{name}' stays as it is: {reason}")

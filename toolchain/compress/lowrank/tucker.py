@@ -41,12 +41,13 @@ class Tucker2:
         self._known: dict[str, _Known] = {}
 
     def menu(self, site: Site) -> Menu:
-        """(R_out, R_in), up to (O, I); of matrices one rank."""
+        """(R_out, R_in), neither more than kh kw times the other; of matrices one rank."""
         if site.pointwise:
             return self._matrix.menu(site)
         known = self._decomposed(site)
         outs, inners = (candidates(full, self._round_to) for full in known.kept.shape)
         pairs = np.stack([axis.ravel() for axis in np.meshgrid(outs, inners, indexing="ij")], 1)
+        pairs = np.unique([_useful(site, *pair) for pair in pairs], axis=0)
         left = known.kept[-1, -1] - known.kept[pairs[:, 0] - 1, pairs[:, 1] - 1]
         total = float(known.kept[-1, -1]) or 1.0
         unit = 1.0 if self._metrics(site) else total
@@ -65,13 +66,13 @@ class Tucker2:
         """Of the unfoldings along both channel axes."""
         if site.pointwise:
             return self._matrix.vbmf(site)
-        return max(vbmf.rank(_unfolded(site.tensor, 0)), 1), max(vbmf.rank(_unfolded(site.tensor, 1)), 1)
+        return _useful(site, *(max(vbmf.rank(_unfolded(site.tensor, axis)), 1) for axis in (0, 1)))
 
     def uniform(self, site: Site, rank: int) -> tuple[int, ...]:
-        """At most O and I."""
+        """At most O and I, and what the other rank can use."""
         if site.pointwise:
             return self._matrix.uniform(site, rank)
-        return min(rank, site.tensor.shape[0]), min(rank, site.tensor.shape[1])
+        return _useful(site, min(rank, site.tensor.shape[0]), min(rank, site.tensor.shape[1]))
 
     def build(self, site: Site, ranks: tuple[int, ...]) -> Built:
         """Three layers; see the class."""
@@ -104,6 +105,12 @@ class Tucker2:
             energies = (np.einsum("oihw,or,is->rshw", tensor, u, v, optimize=True) ** 2).sum((2, 3))
             self._known[site.name] = _Known(tensor, energies.cumsum(0).cumsum(1))
         return self._known[site.name]
+
+
+def _useful(site: Site, out: int, inner: int) -> tuple[int, int]:
+    """The part of two ranks that the core can use: its rows are combinations of kh kw values per input, and so on."""
+    area = site.tensor.shape[2] * site.tensor.shape[3]
+    return min(int(out), int(inner) * area), min(int(inner), int(out) * area)
 
 
 def _unfolded(tensor: Matrix, axis: int) -> Matrix:

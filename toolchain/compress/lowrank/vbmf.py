@@ -28,12 +28,12 @@ def rank(matrix: Matrix) -> int:
         From 0 to min(L, M).
     """
     rows, columns = sorted(matrix.shape)
-    gamma2: Matrix = np.linalg.svd(matrix, compute_uv=False) ** 2
+    gamma2 = np.linalg.svd(matrix.astype(np.float64), compute_uv=False) ** 2
     if gamma2[0] == 0:
         return 0
     tau = _TAU * math.sqrt(rows / columns)
     edge = (1 + tau) * (1 + rows / columns / tau)
-    sigma2 = _noise(gamma2, rows, columns, edge)
+    sigma2 = _noise(np.asarray(gamma2, np.float64), rows, columns, edge)
     return int((gamma2 >= sigma2 * columns * edge).sum())
 
 

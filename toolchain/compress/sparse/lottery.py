@@ -27,6 +27,8 @@ EARLY = 0.1
 class Snapshot(Hook):
     """Keeps the model's state as it is after a share of the training, at least one step."""
 
+    captured = True
+
     def __init__(self, share: float) -> None:
         self.share = share
         self.state: dict[str, torch.Tensor] = {}

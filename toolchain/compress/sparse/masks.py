@@ -8,7 +8,6 @@ cuts them off for the others. Masks are buffers: checkpoints of the model keep t
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 import torch
 from torch.nn.utils import parametrize
 
-from profiles.errors import ConfigError, ModelError
-from profiles.suggest import did_you_mean
+from profiles.errors import ModelError
+from toolchain.compress.excluded import excluded
 from toolchain.compress.sparse.selection import select
 
 #: Layers whose ``weight`` may lose single values.
@@ -92,24 +91,17 @@ def prunable(
         ConfigError: a name in ``exclude`` fits no layer.
     """
     layers = {name: module for name, module in model.named_modules() if isinstance(module, KINDS)}
-    unknown = [pattern for pattern in exclude if not fnmatch.filter(layers, pattern)]
-    if unknown:
-        raise ConfigError(
-            "exclude names a layer that the model does not have",
-            seen=repr(unknown[0]),
-            allowed=", ".join(layers),
-            next_step=did_you_mean(unknown[0], list(layers)) or "use * for any text",
-        )
+    left_out = excluded(model, exclude)
     uses = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
     dense: dict[str, str] = {}
     for name, module in layers.items():
-        if why := _why_dense(name, module, exclude, uses) or (refuse(name, module) if refuse else ""):
+        if why := _why_dense(name, module, left_out, uses) or (refuse(name, module) if refuse else ""):
             dense[name] = why
     return {name: module for name, module in layers.items() if name not in dense}, {**dense, **_others(model, layers)}
 
 
-def _why_dense(name: str, module: torch.nn.Module, exclude: Sequence[str], uses: Counter[int]) -> str:
-    if any(fnmatch.fnmatchcase(name, pattern) for pattern in exclude):
+def _why_dense(name: str, module: torch.nn.Module, left_out: frozenset[str], uses: Counter[int]) -> str:
+    if name in left_out:
         return "excluded"
     if parametrize.is_parametrized(module, "weight") or "weight" not in module._parameters:
         return "its weight is computed from others"

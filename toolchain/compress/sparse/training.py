@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 class MaskHook(Hook):
-    """Masked weights get no gradient and stay zero; the masks stay as they are."""
+    """Masked weights get no gradient and stay zero; the masks stay as they are.
+
+    This hook and those that derive from it change masks, weights and gradients in place.
+    """
+
+    captured = True
 
     def __init__(self, masks: Masks) -> None:
         self.masks = masks

@@ -54,6 +54,8 @@ class Gated(torch.nn.Module):  # type: ignore[misc]
 class GatePenalty(Hook):
     """Adds strength x the mean share of open gates to the loss."""
 
+    captured = True
+
     def __init__(self, gated: Sequence[Gated], strength: float) -> None:
         self.gated, self.strength = gated, strength
 

@@ -24,8 +24,10 @@ from toolchain.project.recipe import Prune, StepOptions
 if TYPE_CHECKING:
     from toolchain.compress.structured.groups import Group, Member
 
-#: Samples per batch that gradients are taken of.
+#: Samples per batch.
 BATCH = 128
+#: The same for first derivatives: those of a trained model cancel out over many samples, and only noise is left.
+SMALL_BATCH = 16
 #: Random directions per batch in which the curvature is looked at.
 PROBES = 8
 
@@ -34,8 +36,8 @@ def taylor(model: torch.nn.Module, options: StepOptions, context: Context) -> Ou
     """Remove the channels with the least first-order change of the loss.
 
     Molchanov, Mallya, Tyree, Frosio & Kautz 2019, "Importance Estimation for Neural Network Pruning",
-    arXiv:1906.10771, equation 8 with gates: I_j = (dL/dm_j)^2, the mean over batches of training samples. L is
-    the task's loss, so scores are comparable between layers.
+    arXiv:1906.10771, equation 8 with gates: I_j = (dL/dm_j)^2, the mean over batches of :data:`SMALL_BATCH`
+    training samples; L is the task's loss.
     """
     return prune_by(Taylor(), model, options, context)
 
@@ -54,8 +56,6 @@ def hessian(model: torch.nn.Module, options: StepOptions, context: Context) -> O
 class Taylor(Criterion):
     """See :func:`taylor`."""
 
-    comparable = True
-
     def score(
         self, model: torch.nn.Module, groups: Sequence[Group], options: Prune, context: Context
     ) -> dict[str, torch.Tensor]:
@@ -63,7 +63,7 @@ class Taylor(Criterion):
         sums = _zeros(groups)
         with _differentiable(model, context):
             count = 0
-            for loss in losses(model, options, context):
+            for loss in losses(model, options, context, SMALL_BATCH):
                 model.zero_grad(set_to_none=True)
                 loss.backward()
                 for group in groups:
@@ -74,8 +74,6 @@ class Taylor(Criterion):
 
 class Hessian(Criterion):
     """See :func:`hessian`."""
-
-    comparable = True
 
     def score(
         self, model: torch.nn.Module, groups: Sequence[Group], options: Prune, context: Context
@@ -132,13 +130,12 @@ def curvature(
     return total
 
 
-def losses(model: torch.nn.Module, options: Prune, context: Context) -> Iterator[torch.Tensor]:
-    """The task's loss on one batch of training samples after the other, differentiable."""
+def losses(model: torch.nn.Module, options: Prune, context: Context, size: int = BATCH) -> Iterator[torch.Tensor]:
+    """The task's loss on one batch of at most ``size`` training samples after the other, differentiable."""
     purpose = f"the method '{options.method}'"
     labels = context.task == "classification"
     objective = task_loss(context.task, context.samples(purpose, labels=labels).train)
-    count = math.ceil(options.samples / BATCH)
-    for batch in context.batches(purpose, count, min(BATCH, options.samples), labels=labels):
+    for batch in context.batches(purpose, math.ceil(options.samples / size), min(size, options.samples), labels=labels):
         yield objective(model(batch.x), batch)
 
 

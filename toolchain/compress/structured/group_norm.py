@@ -38,6 +38,8 @@ def group_norm(model: torch.nn.Module, options: StepOptions, context: Context) -
 class GroupPenalty(Hook):
     """Adds strength x the sum of gamma_k I_k to the loss; see :func:`group_norm`."""
 
+    captured = True
+
     def __init__(self, groups: Sequence[Group], strength: float) -> None:
         self.groups, self.strength = list(groups), strength
 

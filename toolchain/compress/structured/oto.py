@@ -66,6 +66,8 @@ class HalfSpace(Hook):
     lr lambda is at least ||x'|| over the steps that remain (OTOv2 raises lambda for the same purpose).
     """
 
+    captured = True
+
     def __init__(
         self, groups: Sequence[Group], drop: Mapping[str, Sequence[int]], strength: float, epsilon: float = 0.0
     ) -> None:

@@ -147,4 +147,5 @@ def _round_goals(goal: Goal, rounds: int, model: torch.nn.Module, context: Conte
         return [dataclasses.replace(goal, amount=goal.amount * share) for share in shares]
     start = cost(model, goal, context)
     end = limit(goal, start)
-    return [dataclasses.replace(goal, amount=start * (end / start) ** share, relative=False) for share in shares]
+    amounts = [*(start * (end / start) ** share for share in shares[:-1]), end]  # the last one without rounding
+    return [dataclasses.replace(goal, amount=amount, relative=False) for amount in amounts]

@@ -37,6 +37,8 @@ def slimming(model: torch.nn.Module, options: StepOptions, context: Context) -> 
 class ScalePenalty(Hook):
     """Adds strength x the sum of |gamma| over the groups' normalisations to the loss."""
 
+    captured = True
+
     def __init__(self, groups: Sequence[Group], strength: float) -> None:
         self.groups, self.strength = list(groups), strength
 

@@ -129,11 +129,11 @@ class Recorded:
         return Recording(graph, fixed, loss.detach(), [p.grad for p in self._parameters])
 
     def _warm_up(self, batch: Batch) -> None:
-        """A few runs on another stream, after which the model's statistics are what they were."""
+        """A few runs on another stream, after which statistics and the like are what they were."""
         import torch
 
-        state = self._plain.state
-        before = {name: value.clone() for name, value in state.model.named_buffers()}
+        state, objective = self._plain.state, self._plain.objective
+        before = [(value, value.clone()) for part in (state.model, objective) for value in part.buffers()]
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -141,8 +141,9 @@ class Recorded:
                 self._forget()
                 self._plain.loss(batch).backward()
         torch.cuda.current_stream().wait_stream(side)
-        for name, value in state.model.named_buffers():
-            value.copy_(before[name])
+        with torch.no_grad():
+            for value, kept in before:
+                value.copy_(kept)
 
     def _forget(self) -> None:
         for parameter in self._parameters:

@@ -57,6 +57,10 @@ class Objective(Protocol):
         """As of ``torch.nn.Module``, and so are the next ones."""
         ...
 
+    def buffers(self) -> Any:
+        """What is remembered and not trained."""
+        ...
+
     def to(self, device: Any) -> Any:
         """Move to a device."""
         ...

@@ -121,6 +121,7 @@ def draw(plots: Sequence[Plot], title: str) -> list[Drawing]:
 
 
 def _drawing(plots: Sequence[Plot], layout: Layout, size: str, title: str) -> Drawing:
+    layout = dataclasses.replace(layout, columns=min(layout.columns, len(plots)))
     panels = []
     for index, plot in enumerate(plots):
         column, row = index % layout.columns, index // layout.columns

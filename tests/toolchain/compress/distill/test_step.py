@@ -316,6 +316,28 @@ def test_no_epochs_change_nothing(images, net):
     assert all(torch.equal(value, student.state_dict()[key]) for key, value in before.items())
 
 
+def test_gradients_are_clipped_all_together(net):
+    from toolchain.compress.distill.clip import ClipGradients
+    from toolchain.frontend.train.hooks import TrainingState
+
+    weights = [torch.nn.Parameter(torch.zeros(2)) for _ in range(2)]
+    optimizer = torch.optim.SGD([{"params": weights[:1]}, {"params": weights[1:]}], lr=1.0)
+    state = TrainingState(net(), optimizer, None, 1, "cpu")
+    for scale, wanted in ((10.0, [3.0, 4.0]), (0.1, [0.3, 0.4])):
+        weights[0].grad, weights[1].grad = torch.tensor([3.0, 0]) * scale, torch.tensor([0, 4.0]) * scale
+        ClipGradients(5.0).after_backward(state)
+        assert [weights[0].grad[0].item(), weights[1].grad[1].item()] == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_all_losses_train_on_a_gpu(images, net):
+    context = dataclasses.replace(images, start=net((5, 6, 9), seed=7), device="cuda")
+    student = distill(net(), Distill(loss=tuple(LOSSES), alpha=0.5, epochs=2, lr=1e-5), context).model
+    assert all(value.device.type == "cpu" for value in student.state_dict().values())
+    several = (Teacher(), Teacher())
+    distill(net(), Distill(teacher=several, loss=("confidence", "crd"), resolution=4, epochs=1, lr=1e-5), context)
+
+
 def test_diverging_training_is_an_error(images, net):
     start = net()
     with torch.no_grad():

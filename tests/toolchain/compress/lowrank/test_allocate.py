@@ -3,11 +3,9 @@
 import itertools
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("torch", reason="the package needs torch")
 from toolchain.compress.lowrank.allocate import STEPS, allocate, pareto
 
 MENU = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 100)), min_size=1, max_size=5)

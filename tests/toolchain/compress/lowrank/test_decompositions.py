@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="the package needs torch")
 from tests.toolchain.compress.lowrank.geometry import metric_of, site_of
 from toolchain.compress.lowrank import cp
 from toolchain.compress.lowrank.pairs import Separable, Svd, tail

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="the package needs torch")
 from toolchain.compress.lowrank import vbmf
 
 

@@ -19,7 +19,7 @@ def batch_of(context, options):
 
 @pytest.fixture
 def options():
-    return Prune(method="taylor", samples=48)
+    return Prune(method="taylor", samples=16)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,6 +69,19 @@ def test_the_curvature_of_a_quadratic_without_mixed_terms_takes_one_probe(groups
     loss = (factors * model(torch.ones(1, 4)) ** 2).sum()
     found = curvature(model, [group], loss, torch.Generator().manual_seed(0), probes=1)["1"]
     assert (found / 2).tolist() == pytest.approx([4.0, 4.0, 4.5, 4.0])
+
+
+def test_taylor_squares_each_batch_before_the_mean(net, around, groups_of):
+    """Batches whose slopes have opposite signs do not cancel out."""
+    model, context = net(), around()
+    group = groups_of(model, context)["7"]
+    both = Taylor().score(model, [group], Prune(method="taylor", samples=32), context)["7"]
+    parts = []
+    for batch in context.batches("a test", 2, 16):
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(model(batch.x), batch.labels).backward()
+        parts.append(gate_gradient(group).detach().double().square())
+    assert torch.allclose(both, (parts[0] + parts[1]) / 2, rtol=1e-4)
 
 
 def test_hessian_scores_half_the_curvature_without_its_sign(net, around, groups_of, options, monkeypatch):

@@ -7,6 +7,14 @@ from toolchain.compress import Prune, compress
 from toolchain.frontend import ZOO
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("name", ["resnet20", "wrn16_1"])
 def test_every_stage_loses_half_of_its_stream(name):
     model = ZOO[name].build()
