@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("int8", "vendor", "memory", "cortex_m", "fuzz_tflite", "gpu", "placement")
+NAMES = ("int8", "vendor", "memory", "cortex_m", "fuzz_tflite", "gpu", "placement", "prune_coverage")
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from toolchain.compress.catalogue import all_methods
 from toolchain.project.recipe import StepOptions
 
 #: Epochs that every method may recover in, and that a student or a factorised network is trained from scratch in.
-RECOVERY, SCRATCH = 15, 25
+RECOVERY, SCRATCH = 12, 20
 #: Epochs of the dense models that everything starts from.
 DENSE_EPOCHS = 60
 TEACHER = "resnet56"
@@ -111,7 +111,7 @@ _MAKERS = {"prune": _prune, "sparsify": _sparsify, "lowrank": _lowrank, "distill
 _OFTEN = {"l1", "group_norm", "magnitude", "tucker2", "kd", "dkd", "logit_std"}
 _FROM_SCRATCH = {"snip", "rigl", "lottery", "bn_lowrank"}
 _BY_LAYER = {"scope": "layer"}
-_SPARSE_TRAINING = {"sparse_epochs": 8, "epochs": RECOVERY - 8}
+_SPARSE_TRAINING = {"sparse_epochs": RECOVERY // 2, "epochs": RECOVERY - RECOVERY // 2}
 _PRUNE: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("l1", "l2", "random", "fpgm", "feature_rank"), _BY_LAYER),
     "slimming": _SPARSE_TRAINING,
@@ -158,14 +158,15 @@ def recipes() -> list[Row]:
     def learn(epochs: int) -> Distill:
         return Distill(loss="kd", teacher=f"zoo:{TEACHER}", epochs=epochs, lr=0.1)
 
-    def pruned(left: float, **more: Any) -> Prune:
-        return Prune(method="group_norm", macs=left, round_to=8, **more)
+    def pruned(method: str, left: float, scope: str = "global") -> Prune:
+        return Prune(method=method, macs=left, scope=scope, round_to=4)
 
     return [
-        Row("recipe-prune-kd-40", "recipe", (pruned(0.4), learn(60)), seeds=3),
-        Row("recipe-prune-kd-33", "recipe", (pruned(0.33), learn(60))),
-        Row("recipe-kd-prune-kd-40", "recipe", (learn(30), pruned(0.4), learn(60))),
-        Row("recipe-l1-kd-40", "recipe", (Prune(method="l1", scope="layer", macs=0.4, round_to=4), learn(60))),
-        Row("recipe-prune-finetune-40", "recipe", (pruned(0.4), Finetune(epochs=60, lr=0.1))),
-        Row("recipe-tucker-kd-40", "recipe", (LowRank(method="tucker2", macs=0.4), learn(60))),
+        Row("recipe-group-kd-40", "recipe", (pruned("group_norm", 0.4), learn(40)), seeds=3),
+        Row("recipe-taylor-kd-40", "recipe", (pruned("taylor", 0.4), learn(40)), seeds=3),
+        Row("recipe-taylor-kd-33", "recipe", (pruned("taylor", 0.33), learn(40))),
+        Row("recipe-kd-taylor-kd-40", "recipe", (learn(20), pruned("taylor", 0.4), learn(40))),
+        Row("recipe-l1-kd-40", "recipe", (pruned("l1", 0.4, "layer"), learn(40))),
+        Row("recipe-taylor-finetune-40", "recipe", (pruned("taylor", 0.4), Finetune(epochs=40, lr=0.1))),
+        Row("recipe-tucker-kd-40", "recipe", (LowRank(method="tucker2", macs=0.4), learn(40))),
     ]

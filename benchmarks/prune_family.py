@@ -107,7 +107,9 @@ def _values(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _survived(dense: torch.Tensor, pruned: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(np.isin(dense.numpy(), pruned.numpy())) if dense.shape != pruned.shape else dense == dense
+    if dense.shape == pruned.shape:
+        return torch.ones_like(dense, dtype=torch.bool)
+    return torch.from_numpy(np.isin(dense.numpy(), pruned.numpy()))
 
 
 def _flat(out: Any) -> torch.Tensor:
@@ -136,9 +138,7 @@ def _peer(model: torch.nn.Module, x: torch.Tensor) -> tuple[int, int]:
     with torch.no_grad():
         outputs = {t.shape[1] for t in _tensors(model(x)) if t.ndim > 1}
     last = [
-        m
-        for m in model.modules()
-        if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear)) and m.weight.shape[0] in outputs
+        m for m in model.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear)) and m.weight.shape[0] in outputs
     ]
     importance = tp.importance.GroupMagnitudeImportance(p=1)
     pruner = tp.pruner.BasePruner(model, x, importance=importance, pruning_ratio=RATIO, ignored_layers=last)

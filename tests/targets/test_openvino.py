@@ -151,6 +151,33 @@ def test_inputs_are_matched_by_name_whatever_their_order(tmp_path):
     assert sqnr_db(np.stack([run_onnx(model.onnx, sample)["y"] for sample in ordered]), seen) > 25
 
 
+@pytest.mark.parametrize(
+    ("bias", "left"),
+    [(None, 1), (np.zeros(16), 1), (np.full(16, 0.5), 1), (np.linspace(-0.5, 0.5, 16), 0)],
+    ids=["none", "zeros", "all equal", "bias"],
+)
+@pytest.mark.parametrize("first", ["Gemm", "MatMul"])
+def test_products_without_a_bias_stay_in_float_unless_they_come_last(tmp_path, first, bias, left):
+    """Their int8 kernels write numbers beyond all bounds where int8 follows."""
+    nodes = [helper.make_node(first, ["x", "w1"], ["p"], name="first")]
+    random = np.random.default_rng(0)
+    shapes = {"w1": (32, 16), "w2": (16, 5)}
+    weights = {name: random.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    constants = [numpy_helper.from_array(values, name) for name, values in weights.items()]
+    if bias is not None:
+        nodes.append(helper.make_node("Add", ["p", "b"], ["q"], name="bias"))
+        constants.append(numpy_helper.from_array(bias.astype(np.float32), "b"))
+    nodes.append(helper.make_node("Gemm", ["p" if bias is None else "q", "w2"], ["y"], name="last"))
+    model = tiny["save"](tmp_path / "m.onnx", nodes, constants, {"x": (1, 32)}, {"y": (1, 5)})
+    assert len(left_in_float(open_network(model))) == left
+    _, runner = bundle(quantized(model, tmp_path / "work", 64), tmp_path / "bundle")
+    fresh = tiny["samples"](model, 6, seed=4)
+    with runner:
+        seen = np.stack([runner.run(sample)["y"] for sample in fresh])
+    expected = np.stack([run_onnx(model.onnx, sample)["y"] for sample in fresh])
+    assert 25 < sqnr_db(expected, seen) < 60, "right, and the last product in int8"
+
+
 POOL = ("AveragePool", None, (1, 4, 8, 8), (1, 4, 4, 4))
 WINDOW = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
 MULTIPLIER = ("Conv", (8, 1, 3, 3), (1, 4, 8, 8), (1, 8, 6, 6))

@@ -26,6 +26,10 @@ def print_rows(rows: Sequence[Row]) -> None:
             print_line(f"flag: step {number}, {row.title}: {flag}")
         for note in row.notes:
             print_line(f"note: step {number}, {row.title}: {note}")
+    for device in devices:
+        if all(not row.latency[device].available for row in rows if device in row.latency):
+            reason = next(row.latency[device].reason for row in rows if device in row.latency)
+            print_line(f"note: {device} was not measured: {reason}")
     print_line(f"{verdict(rows)}.")
     judged = "≈ not measurably faster; ? cannot be told; × against the step before, in one run"
     kinds = legend(metric.kind for row in rows for metric in row.latency.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from profiles.errors import EdgewrightError
 from toolchain.compress.excluded import excluded
 from toolchain.compress.passes import Condition
 
@@ -44,12 +45,24 @@ def _not_finite(model: torch.nn.Module, context: Context) -> str:
     return f"'{bad[0]}' holds NaN or infinity" if bad else ""
 
 
+def _does_not_run(model: torch.nn.Module, context: Context) -> str:
+    try:
+        _shapes(model, context)
+    except EdgewrightError:
+        raise
+    except Exception as error:  # whatever a forward of somebody else's raises
+        shapes = ", ".join(f"'{name}' {values.shape}" for name, values in context.inputs.items())
+        return f"with {shapes}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return ""
+
+
 def _not_home(model: torch.nn.Module, context: Context) -> str:
     bad = [name for name, value in model.state_dict().items() if value.device.type != "cpu"]
     return f"'{bad[0]}' is elsewhere" if bad else ""
 
 
 FINITE = Condition("all weights are finite", _not_finite)
+RUNS = Condition("it runs on its example input", _does_not_run)
 HOME = Condition("the model is on the processor", _not_home)
 Broken = Callable[["torch.nn.Module", "Context"], str]
 

@@ -28,8 +28,16 @@ def excluded(model: torch.nn.Module, patterns: Sequence[str]) -> frozenset[str]:
             raise ConfigError(
                 "exclude names a layer that the model does not have",
                 seen=repr(pattern),
-                allowed=", ".join(names[:_MOST]) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else ""),
+                allowed=_listed([name for name in names if _has_weights(model.get_submodule(name))]),
                 next_step=did_you_mean(pattern, names) or "use * for any text",
             )
     tops = [name for found in fitting.values() for name in found]
     return frozenset(name for name in names if any(name == top or name.startswith(f"{top}.") for top in tops))
+
+
+def _has_weights(module: torch.nn.Module) -> bool:
+    return any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST]) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from toolchain.project.recipe import StepOptions
 
+#: Share of zero weights, beyond those of the start, that a step did not leave by chance.
+_NOTABLE = 0.01
 __all__ = ["CompressResult", "Recipe", "Row", "Speed", "compress", "run_step"]
 
 
@@ -111,8 +113,11 @@ class Recipe:
 
     def _start(self) -> Stage:
         def make(work: Path | None) -> tuple[torch.nn.Module, Row]:
-            model = self.start()
-            return model, make_row(START, "", Outcome(model), self.context())
+            from toolchain.compress.conditions import RUNS
+
+            model, context = self.start(), self.context()
+            RUNS.check(model, context, "the model before compression")
+            return model, make_row(START, "", Outcome(model), context)
 
         with self.progress.step("judge the model before compression", numbered=False) as shown:
             stage = self.store.keep({"before": None, "step": START}, make)
@@ -216,8 +221,9 @@ def uses_clock(options: Any) -> bool:
 
 
 def _keeps_zeros(options: StepOptions, rows: Sequence[Row]) -> bool:
-    """Whether zeros of an earlier step must survive this one's training."""
-    return options.step != "sparsify" and any(row.step == "sparsify" and row.kept for row in rows)
+    """Whether zeros of an earlier step must survive this one's training; a step that makes zeros sees to its own."""
+    made = any(row.kept and row.zeros > rows[0].zeros + _NOTABLE for row in rows)
+    return made and options.step != "sparsify"
 
 
 @contextmanager

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class KeepZeros(Hook):
     """Weights with two axes or more that are zero when the training starts stay zero."""
 
+    captured = True
+
     def __init__(self) -> None:
         self._masks: list[tuple[torch.Tensor, torch.Tensor]] = []
 

@@ -145,7 +145,7 @@ class Budget(Frozen):
     """Limits that a bundle is checked against; in code in SI base units (s, B, J, 1)."""
 
     accuracy_drop: Fraction | None = Field(
-        default=None, description='Accuracy lost against the float model, at most: "0.5 %" or 0.005.'
+        default=None, description='Accuracy lost against the float model before compression, at most: "0.5 %" or 0.005.'
     )
     latency: Seconds | None = Field(default=None, description='Time of one inference (median), at most: "5 ms".')
     ram: Bytes | None = Field(default=None, description='Working memory, at most: "256 KiB".')

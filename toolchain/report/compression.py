@@ -130,7 +130,9 @@ def figure(metric: Metric | None) -> str:
     """A latency with its unit; counts are of instructions or cycles."""
     if metric is None or metric.value is None:
         return "–"
-    return show("latency_p50" if metric.unit == "s" else "instructions", metric.value)
+    if metric.unit == "s":
+        return show("latency_p50", metric.value)
+    return f"{show('instructions', metric.value)} {'instructions' if 'instruction' in metric.method else 'cycles'}"
 
 
 def _plots(rows: Sequence[Row], devices: Sequence[str]) -> list[Plot]:

@@ -35,8 +35,8 @@ def paced(settings: Settings) -> Settings:
     return dataclasses.replace(settings, runs=runs, min_runs=20, seconds=settings.seconds / ROUNDS, **warm)
 
 
-def duel(artifacts: Pair, settings: Settings, via: str, update: Update) -> tuple[Metric, Metric]:
-    """One figure for each of two bundles of one device, measured in turn; unavailable where there is none.
+def duel(artifacts: Pair, settings: Settings, via: str, update: Update) -> tuple[Figures, Figures]:
+    """All of :data:`FIGURES` for each of two bundles of one device, measured in turn.
 
     Here both run in one process; on another machine each round of each is a run of its own.
 
@@ -44,9 +44,16 @@ def duel(artifacts: Pair, settings: Settings, via: str, update: Update) -> tuple
         EdgewrightError: an engine fails, or the other machine does not answer.
     """
     sides = _elsewhere(artifacts, settings, via, update) if via else _here(artifacts, settings, update)
-    name = next((name for name in FIGURES if all(name in side[0] and side[0][name].available for side in sides)), "")
-    first, second = (pooled(name or FIGURES[0], side) for side in sides)
+    first, second = ({name: pooled(name, side) for name in FIGURES} for side in sides)
     return first, second
+
+
+def best_figure(first: Figures, second: Figures) -> tuple[Metric, Metric]:
+    """The same figure of both: the first that both have, one that was counted before one that is only estimated."""
+    both = [name for name in FIGURES if first[name].available and second[name].available]
+    counted = [name for name in both if first[name].kind is not Kind.ESTIMATED]
+    name = next(iter((*counted, *both)), FIGURES[0])
+    return first[name], second[name]
 
 
 def _here(artifacts: Pair, settings: Settings, update: Update) -> list[list[Figures]]:

@@ -20,10 +20,11 @@ from profiles.suggest import did_you_mean
 from targets.artifact import load_artifact
 from toolchain.cache import source_digest
 from toolchain.compress.clock import Comparison
+from toolchain.compress.recipe import uses_clock
 from toolchain.compress.rows import START, Speed
 from toolchain.compress.stages import Stage, model_digest
 from toolchain.steps.compile import build_one
-from toolchain.steps.compress_duel import duel, paced
+from toolchain.steps.compress_duel import FIGURES, Figures, best_figure, duel, paced
 from toolchain.steps.plan import Plan, make_plans
 from toolchain.steps.torch_exports import TorchExports, model_files
 from toolchain.steps.torch_stage import Candidate, Staged
@@ -63,13 +64,15 @@ class DeviceClock:
         """Build the model as it is for every device: what no exporter knows is refused before anything is trained.
 
         Raises:
-            UnsupportedError: naming the operator and the line; or a time is asked of a device without a clock.
+            UnsupportedError: naming the operator and the line; or a step needs times of a device that has none.
+            ConfigError: a step needs times of a device that is not part of this run.
         """
         for plan in self._plans.values():
             self._bundle(self._staged(start), plan)
-        for options in steps:
-            if isinstance(getattr(options, "latency", None), str):
-                self.seconds(start.model, self.device(options.device))
+        for options in (each for each in steps if uses_clock(each)):
+            plan = self._plan(self.device(options.device))
+            key = (plan.name, _structure(start.model))
+            self._seconds.setdefault(key, self._measure(self._staged(start), plan))
 
     def device(self, wanted: str | None) -> str:
         """The name of the entry; None means the first one."""
@@ -87,7 +90,7 @@ class DeviceClock:
     def seconds(self, model: torch.nn.Module, device: str) -> float:
         """One inference, by structure: models with layers of equal shapes are measured once.
 
-        The first model that is measured on a device is the yardstick: the others are measured in turn with it.
+        The model at the start is the yardstick: the others are measured in turn with it.
 
         Raises:
             ConfigError: no such device among those of this run.
@@ -96,18 +99,19 @@ class DeviceClock:
         plan = self._plan(device or self.device(None))
         key = (plan.name, _structure(model))
         if key not in self._seconds:
-            self._seconds[key] = self._measure(Candidate(f"candidate {model_digest(model)}", model), plan)
+            candidate = Candidate(f"candidate {model_digest(model)}", model)
+            self._seconds[key] = self._measure(Staged(self._source.model, candidate), plan)
         return self._seconds[key]
 
-    def _measure(self, candidate: Candidate, plan: Plan) -> float:
-        bundle = self._bundle(Staged(self._source.model, candidate), plan)
+    def _measure(self, staged: Staged, plan: Plan) -> float:
+        bundle = self._bundle(staged, plan)
         if isinstance(bundle, _Failed):
-            raise UnsupportedError(f"wanted the latency of a candidate on {plan.name}", seen=bundle.reason)
+            raise UnsupportedError(f"wanted a time of one inference on {plan.name}", seen=bundle.reason)
         yardstick, seconds = self._yardsticks.get(plan.name, (bundle, 0.0))
-        before, after = self._duel(yardstick, bundle, plan)
+        before, after = (figures[FIGURES[0]] for figures in self._duel(yardstick, bundle, plan))
         for metric in (before, after):
-            if metric.value is None or metric.unit != "s":
-                seen = metric.reason or f"{metric.value:g}, counted in a unit without a time: {metric.method}"
+            if not metric.value:
+                seen = metric.reason or "0 s"
                 hint = "ask for params or macs, or name a device that this machine can run"
                 raise UnsupportedError(f"wanted a time of one inference on {plan.name}", seen=seen, next_step=hint)
         assert before.value and after.value
@@ -118,7 +122,7 @@ class DeviceClock:
         old, new = (self._bundle(self._staged(stage), plan) for stage in (before, after))
         if isinstance(old, _Failed) or isinstance(new, _Failed):
             return Comparison(_missing(old, new), _missing(new, old))
-        first, second = self._duel(old, new, plan)
+        first, second = best_figure(*self._duel(old, new, plan))
         return Comparison(first, second, speed_of(first, second))
 
     def _plan(self, name: str) -> Plan:
@@ -149,13 +153,14 @@ class DeviceClock:
         except EdgewrightError as error:
             return _Failed(f"{error.wanted}: {error.seen}" if error.seen else error.wanted)
 
-    def _duel(self, first: Path, second: Path, plan: Plan) -> tuple[Metric, Metric]:
+    def _duel(self, first: Path, second: Path, plan: Plan) -> tuple[Figures, Figures]:
         """From the cache where these very bundles were measured on this machine before."""
         artifacts = (load_artifact(first, verify=False), load_artifact(second, verify=False))
         via = plan.entry.via or ""
         why = next((artifact.not_run for artifact in artifacts if artifact.not_run and not via), "")
         if why:
-            return unavailable("latency_p50", why), unavailable("latency_p50", why)
+            missing = {name: unavailable(name, why) for name in FIGURES}
+            return missing, missing
         inputs = {
             "bundles": [artifact.digest() for artifact in artifacts],
             "settings": self._settings,
@@ -165,13 +170,15 @@ class DeviceClock:
 
         def produce(out: Path) -> None:
             found = duel(artifacts, self._settings, via, step.update)
-            (out / "figures.json").write_text(json.dumps([metric.as_dict() for metric in found]))
+            plain = [{name: metric.as_dict() for name, metric in figures.items()} for figures in found]
+            (out / "figures.json").write_text(json.dumps(plain))
 
         with self._source.model.progress.step(f"measure before and after on {plan.name}") as step:
             cached = self._source.model.cache.folder("duel", inputs, produce)
             step.cached = cached.hit
-        before, after = json.loads((cached.path / "figures.json").read_text())
-        return Metric.from_dict(before), Metric.from_dict(after)
+        sides = json.loads((cached.path / "figures.json").read_text())
+        first_found, second_found = ({k: Metric.from_dict(m) for k, m in side.items()} for side in sides)
+        return first_found, second_found
 
     @staticmethod
     def _place(plan: Plan) -> dict[str, str]:

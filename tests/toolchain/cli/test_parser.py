@@ -111,7 +111,7 @@ def test_the_help_lists_commands_and_exit_codes(cli):
 
     text = cli("--help").fine().out
     for name, meaning in COMMANDS.items():
-        assert f"{name} " in text and meaning.split(",")[0][:40] in text
+        assert f"\n    {name}" in text and meaning.split(",")[0][:40] in " ".join(text.split())
     for status, meaning in MEANINGS.items():
         assert f"  {status:<4} {meaning}" in text
 

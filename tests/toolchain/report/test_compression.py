@@ -143,4 +143,5 @@ def test_curves_begin_with_the_model_as_it_is():
 @pytest.mark.parametrize("metric", [None, unavailable("latency_p50", "why")])
 def test_a_missing_latency_is_a_dash(metric):
     assert section.figure(metric) == "–"
-    assert section.figure(Metric(2e6, "1", Kind.SIMULATED, "QEMU")) == "2.00 M"
+    assert section.figure(Metric(2e6, "1", Kind.SIMULATED, "counted instructions")) == "2.00 M instructions"
+    assert section.figure(Metric(2e6, "1", Kind.MEASURED, "the board's counter")) == "2.00 M cycles"

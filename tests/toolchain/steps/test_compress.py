@@ -1,5 +1,6 @@
 """The section [compress] in a build: cached steps, latencies before and after, and what bundles are held against."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from profiles.errors import ConfigError, UnsupportedError
 from profiles.measurement import Kind
 from profiles.sampling import Settings
+from targets.artifact import NOT_RUN, load_artifact
 from toolchain.cache import open_cache
 from toolchain.progress import Progress
 from toolchain.project import project_from_dict
@@ -111,27 +113,17 @@ def test_training_is_not_repeated_for_another_recipe(opened):
 
 
 def test_latencies_before_and_after_in_one_run(opened):
-    source, shown = opened(
-        [{"prune": {"method": "halve"}}],
-        FEW,
-        device=[
-            {"profile": "local-cpu", "target": "onnxruntime"},
-            {"profile": "local-cpu", "target": "onnxruntime", "precision": "int8"},
-        ],
-    )
+    source, shown = opened([{"prune": {"method": "halve"}}], FEW)
     start, row = source.rows()
-    names = ["local-cpu-onnxruntime-fp32", "local-cpu-onnxruntime-int8"]
-    assert list(start.latency) == list(row.latency) == list(row.speed) == names
-    metric, speed = row.latency[names[0]], row.speed[names[0]]
+    assert list(start.latency) == list(row.latency) == list(row.speed) == ["local-cpu"]
+    metric, speed = row.latency["local-cpu"], row.speed["local-cpu"]
     assert metric.kind is Kind.MEASURED and metric.unit == "s" and len(metric.samples) == 50
     assert "5 rounds, in turn with the other model" in metric.method
     assert speed.low < speed.ratio < speed.high
-    assert speed.ratio == pytest.approx(start.latency[names[0]].value / metric.value)
-    again, shown = opened(
-        [{"prune": {"method": "halve"}}], FEW, device=[{"profile": "local-cpu", "target": "onnxruntime"}]
-    )
-    assert again.rows()[1].latency["local-cpu"] == metric, "what was measured is not measured again"
+    assert speed.ratio == pytest.approx(start.latency["local-cpu"].value / metric.value)
     assert "measure before and after on local-cpu … " in shown.getvalue()
+    again, shown = opened([{"prune": {"method": "halve"}}], FEW)
+    assert again.rows()[1].latency["local-cpu"] == metric, "what was measured is not measured again"
 
 
 def test_a_step_that_does_not_help_is_rolled_back(opened):
@@ -143,11 +135,17 @@ def test_a_step_that_does_not_help_is_rolled_back(opened):
     assert rows[2].kept and source.metrics()["params"].value == 32 * 8 + 3
 
 
-def test_a_device_that_cannot_be_run_here_says_why(opened):
-    device = [{"profile": "rtx-4070", "target": "onnxruntime", "precision": "fp16"}, {"profile": "cortex-m4-an386"}]
-    source, _ = opened([{"prune": {"method": "nothing"}}], FEW, device=device[:1])
+def test_a_device_that_cannot_be_run_here_says_why(opened, monkeypatch):
+    def not_run(folder, *, verify):
+        return dataclasses.replace(
+            load_artifact(folder, verify=verify), build={"executed": f"{NOT_RUN}: no such GPU here"}
+        )
+
+    monkeypatch.setattr("toolchain.steps.compress_latency.load_artifact", not_run)
+    source, _ = opened([{"prune": {"method": "nothing"}}], FEW)
     row = source.rows()[1]
-    assert row.latency["rtx-4070"].kind in (Kind.UNAVAILABLE, Kind.STAND_IN)
+    assert row.latency["local-cpu"].reason == "no such GPU here"
+    assert row.flags == ("not measured on local-cpu: no such GPU here",)
 
 
 def test_a_latency_goal_is_measured(opened, monkeypatch):
@@ -195,6 +193,31 @@ def test_a_model_that_cannot_be_traced_is_refused_before_anything_is_trained(ope
             source.rows()
         assert "data_dependent.py:7" in str(caught.value)
     assert fakes.CALLS == []
+
+
+def test_an_interrupted_build_goes_on_in_the_step_where_it_was_stopped(opened, fakes, monkeypatch, place):
+    steps = [{"prune": {"method": "halve", "epochs": 3}}, {"prune": {"method": "halve", "epochs": 4, "lr": 0.011}}]
+    monkeypatch.setattr(fakes, "STOP", 5)
+    fakes.EPOCHS.clear()
+    with pytest.raises(KeyboardInterrupt):
+        opened(steps)[0].rows()
+    assert fakes.EPOCHS == [0, 1, 2, 0, 1] and list((place / "cache" / "checkpoints").glob("*/*.pt"))
+    rows = opened(steps)[0].rows()
+    assert fakes.EPOCHS[5:] == [1, 2, 3], "the epoch that was interrupted is done again"
+    assert len(rows) == 3 and not list((place / "cache" / "checkpoints").glob("*/*.pt"))
+
+
+def test_a_model_that_cannot_be_kept_is_made_again_and_says_so(opened, fakes, monkeypatch):
+    from toolchain.compress.keep import NotKeptError
+
+    def refuse(*_):
+        raise NotKeptError("it has a generator")
+
+    monkeypatch.setattr("toolchain.steps.compress_recipe.save_stage", refuse)
+    for _ in range(2):
+        row = opened([{"prune": {"method": "nothing", "exclude": ["first"]}}])[0].rows()[1]
+        assert row.notes[-1].endswith("is made again next time: it has a generator")
+    assert fakes.CALLS == ["nothing", "nothing"]
 
 
 def test_a_gpu_that_is_not_there(opened, monkeypatch):

@@ -59,6 +59,16 @@ def test_counted_instructions_are_exact_and_therefore_judged():
     assert speed_of(after, before).judgement == "harmed"
 
 
+def test_what_was_counted_comes_before_what_is_estimated():
+    latency = metric(0.02, kind=Kind.ESTIMATED)
+    figures = {"latency_p50": latency, "cycles": unavailable("cycles", "why")}
+    counted = metric(9.0, kind=Kind.SIMULATED, unit="1")
+    assert compress_duel.best_figure(*[{**figures, "instructions": counted}] * 2) == (counted, counted)
+    none = {**figures, "instructions": unavailable("instructions", "why")}
+    assert compress_duel.best_figure(none, none) == (latency, latency)
+    assert compress_duel.best_figure(none, {**none, "latency_p50": unavailable("s", "broken")})[1].reason == "broken"
+
+
 def test_figures_of_different_kinds_are_not_compared():
     assert speed_of(metric(1.0), metric(1.0, kind=Kind.STAND_IN)) is None
     assert speed_of(metric(1.0), unavailable("latency_p50", "why")) is None
@@ -83,7 +93,7 @@ def test_on_another_machine_every_round_is_a_run_of_its_own(monkeypatch):
 
     monkeypatch.setattr(compress_duel, "profile_bundle", profile)
     first, second = compress_duel.duel(("aa", "b"), Settings(), "serial:///dev/ttyX", lambda done, total: None)
-    assert (first.value, second.value) == (2.0, 1.0) and len(order) == 2 * compress_duel.ROUNDS
+    assert (first["cycles"].value, second["cycles"].value) == (2.0, 1.0) and len(order) == 2 * compress_duel.ROUNDS
     assert [artifact for artifact, _ in order[:4]] == ["aa", "b", "b", "aa"]
 
 

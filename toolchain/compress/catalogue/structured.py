@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from toolchain.compress.catalogue.method import NOWHERE, Method, Saving
+from toolchain.compress.catalogue.method import Method, Saving
 
 FAMILY = "structured pruning"
 _HERE = "toolchain.compress.structured"
 _CHANNELS = (Saving("parameters"), Saving("MACs"), Saving("stored bytes"), Saving("memory"), Saving("latency"))
+#: Torch-Pruning's functions cut plain layers; tracing, groups, grouped layers, checks and criteria are ours.
+_LIBRARY = "Edgewright, cutting with Torch-Pruning"
 _LATENCY_LIMIT = "Latency falls less than MACs where layers are short of channels or bound by memory."
 
 
 def _method(name: str, title: str, paper: str, **more: object) -> Method:
-    fields = {"implementation": f"{_HERE}.{name}:{name}", "saves": _CHANNELS, "limits": _LATENCY_LIMIT, **more}
+    fields = {
+        "implementation": f"{_HERE}.{name}:{name}",
+        "saves": _CHANNELS,
+        "limits": _LATENCY_LIMIT,
+        "library": _LIBRARY,
+        **more,
+    }
     return Method(name=name, step="prune", family=FAMILY, title=title, paper=paper, **fields)  # type: ignore[arg-type]
 
 
@@ -79,7 +87,7 @@ METHODS: tuple[Method, ...] = (
         "LeCun, Denker & Solla 1990, Optimal Brain Damage, NIPS 2",
         implementation=f"{_HERE}.gradients:hessian",
         needs=("data",),
-        limits="Assumes a trained model (no gradient left) and layers that are twice differentiable; estimated by draws.",
+        limits="Assumes a trained model and layers that are twice differentiable; the diagonal is estimated by draws.",
     ),
     _method(
         "thinet",
@@ -122,9 +130,10 @@ METHODS: tuple[Method, ...] = (
         "gates",
         "Gates that skip residual blocks sample by sample; blocks that hardly run are removed",
         "Wang, Yu, Dou, Darrell & Gonzalez 2018, SkipNet, arXiv:1711.09485",
+        library="",
         needs=("data", "training"),
         saves=(
-            Saving("latency", f"skipping sample by sample: {NOWHERE.replace('zeros', 'skipped blocks')}"),
+            Saving("latency", "every target, for blocks that are removed; none by skipping sample by sample"),
             Saving("MACs", "every target, for blocks that are removed"),
             Saving("parameters", "every target, for blocks that are removed"),
         ),

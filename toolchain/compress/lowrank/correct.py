@@ -148,21 +148,23 @@ def drift(pair: Pair, context: Context, purpose: str, samples: int) -> float:
     Classification: the mean Kullback-Leibler divergence in nats; else the squared error over the squared output.
     """
     total = scale = 0.0
-    skipped = -(-samples // _BATCH)
+    size, count = min(_BATCH, samples), -(-samples // _BATCH)
     with at_home(pair.model), at_home(pair.whole), torch.no_grad():
         pair.model.to(context.device)
         pair.whole.to(context.device)
-        for index, batch in enumerate(_batches(context, purpose, 2 * skipped * min(_BATCH, samples))):
-            if index >= skipped:
-                y, wanted = pair.model(batch.x).double(), pair.whole(batch.x).double()
-                if context.task == CLASSIFICATION:
-                    total += float(
-                        functional.kl_div(y.log_softmax(-1), wanted.log_softmax(-1), log_target=True, reduction="sum")
-                    )
-                    scale += wanted.numel() / wanted.shape[-1]
-                else:
-                    total, scale = total + float((y - wanted).pow(2).sum()), scale + float(wanted.pow(2).sum())
+        for index, batch in enumerate(context.batches(purpose, 2 * count, size)):
+            if index >= count:
+                away, of = _away(pair.model(batch.x).double(), pair.whole(batch.x).double(), context.task)
+                total, scale = total + away, scale + of
     return total / max(scale, 1e-30)
+
+
+def _away(y: torch.Tensor, wanted: torch.Tensor, task: str) -> tuple[float, float]:
+    """The sum of divergences and their number, or of squared errors and squares."""
+    if task != CLASSIFICATION:
+        return float((y - wanted).pow(2).sum()), float(wanted.pow(2).sum())
+    logs = y.log_softmax(-1), wanted.log_softmax(-1)
+    return float(functional.kl_div(*logs, log_target=True, reduction="sum")), wanted.numel() / wanted.shape[-1]
 
 
 def norms(model: nn.Module) -> list[nn.Module]:

@@ -23,12 +23,22 @@ Ranks = dict[str, tuple[int, ...]]
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What is to be factorised, and how."""
+    """What is to be factorised, and how.
+
+    Attributes:
+        model: the whole one.
+        sites: its layers.
+        scheme: how they are factorised.
+        context: for counting and measuring.
+        trust: of errors in units of the loss: 1 shares a budget out by them, 0 by each layer's own share of error,
+            1/2 by the geometric mean. Without samples errors are shares anyway.
+    """
 
     model: nn.Module
     sites: tuple[Site, ...]
     scheme: Scheme
     context: Context
+    trust: float = 0.0
 
     def build(self, ranks: Ranks) -> Factorised:
         """A copy of the model with factorised layers."""
@@ -111,11 +121,7 @@ def _by_energy(task: Task, energy: float) -> Ranks:
 
 @dataclasses.dataclass(frozen=True)
 class _Counter:
-    """All layers' candidates that are worth their price; the last one of each is the layer as it is.
-
-    Errors are shares of the layer; where samples give them in units of the loss they are the geometric mean of both,
-    for the estimate of single layers is rough, and no layer may be given up for it.
-    """
+    """All layers' candidates that are worth their price; the last one of each is the layer as it is."""
 
     names: tuple[str, ...]
     ranks: tuple[Counts, ...]
@@ -151,7 +157,7 @@ def _counter(task: Task, kind: str) -> _Counter:
         names.append(site.name)
         ranks.append(menu.ranks[kept])
         costs.append(np.append(prices[kept], full))
-        errors.append(np.append(menu.errors[kept] / menu.total**0.5, 0.0))
+        errors.append(np.append(menu.errors[kept] / menu.total ** (1 - task.trust), 0.0))
     return _Counter(tuple(names), tuple(ranks), tuple(costs), tuple(errors))
 
 

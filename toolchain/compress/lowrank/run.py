@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import cast
 
@@ -100,12 +101,13 @@ def _post(model: nn.Module, options: StepOptions, context: Context, make: _Make,
 
 
 def _mended(task: Task, options: LowRank, make: _Make) -> tuple[Task, Factorised]:
-    """Once with errors of all weights alike and once in the metric of the samples: what stays closer to the model."""
+    """Errors of all weights alike, or in the metric of the samples, trusted in full or half: what stays closest."""
     purpose, samples, context = _purpose(options), options.samples, task.context
     metrics = measure(task.model, task.sites, context, purpose, samples)
     layers = {site.name: site.layer for site in task.sites}
+    weighed = Task(task.model, task.sites, make(metrics), context)
     tried = []
-    for one in (task, Task(task.model, task.sites, make(metrics), context)):
+    for one in (task, dataclasses.replace(weighed, trust=0.5), dataclasses.replace(weighed, trust=1.0)):
         made = one.build(choose(one, options))
         pair = Pair(made.model, task.model)
         refit(pair, [(made.built[name].layer, layers[name]) for name in made.ranks], context, purpose, samples)

@@ -16,7 +16,8 @@ from toolchain.compress.lowrank.stages import conv, linear, pointwise
 #: Shares of the full rank, and of the weights, that are looked at.
 RANKS = (0.0625, 0.125, 0.25, 0.375)
 DENSITIES = (0.01, 0.03, 0.06, 0.12, 0.25)
-_ROUNDS = 40
+#: Steps in which the rank grows, and rounds for a look and for the final factors.
+GROWTH, LOOK, FINAL = 4, 6, 60
 
 
 class Sum(nn.Module):  # type: ignore[misc]
@@ -45,40 +46,29 @@ class Parts:
         return self.left @ self.right + self.sparse
 
 
-def decompose(matrix: Matrix, rank: int, nonzeros: int) -> Parts:
+def decompose(matrix: Matrix, rank: int, nonzeros: int, rounds: int = FINAL) -> Parts:
     """Greedy bilateral decomposition: min ||W - U V - S|| with U (O, R), V (R, D) and ``nonzeros`` values in S.
 
     Zhou & Tao 2013 (AISTATS), as in Yu et al. 2017 (CVPR, GreBdec): U = qr((W - S) V^T), V = U^T (W - S), S the
-    largest values of W - U V; the rank grows one by one, the new row of V is the strongest right singular direction
-    of what is left. No step raises the error.
+    largest values of W - U V. The rank grows in :data:`GROWTH` steps, new rows of V are the strongest right singular
+    vectors of what is left. No round raises the error.
     """
-    sparse = _largest(matrix, 0)
-    right = np.zeros((0, matrix.shape[1]))
-    left = np.zeros((len(matrix), 0))
-    for size in range(1, rank + 1):
-        rest = matrix - sparse - left @ right
-        right = np.vstack([right, _direction(rest)])
-        rounds = _ROUNDS if size == rank else 2
-        for _ in range(rounds):
+    sparse = np.zeros_like(matrix)
+    left, right = np.zeros((len(matrix), 0)), np.zeros((0, matrix.shape[1]))
+    for size in np.unique(np.linspace(0, rank, GROWTH + 1).round().astype(int)[1:]):
+        directions = np.linalg.svd(matrix - sparse - left @ right, full_matrices=False)[2]
+        right = np.vstack([right, directions[: size - len(right)]])
+        for _ in range(rounds if size == rank else 2):
             left, _ = np.linalg.qr((matrix - sparse) @ right.T)
             right = left.T @ (matrix - sparse)
             sparse = _largest(matrix - left @ right, nonzeros)
     return Parts(left, right, sparse)
 
 
-def _direction(rest: Matrix) -> Matrix:
-    """The strongest right singular vector, by four rounds of the power method from the largest row."""
-    v = rest[np.linalg.norm(rest, axis=1).argmax()]
-    for _ in range(4):
-        v = rest.T @ (rest @ v)
-        v = v / (np.linalg.norm(v) or 1.0)
-    return v[None]
-
-
 def _largest(matrix: Matrix, count: int) -> Matrix:
-    """Only the ``count`` values with the largest magnitudes, the first ones where they are equal."""
+    """Only the ``count`` values with the largest magnitudes."""
     kept = np.zeros(matrix.size)
-    at = np.argsort(-np.abs(matrix).ravel(), kind="stable")[:count]
+    at = np.argpartition(-np.abs(matrix).ravel(), count - 1)[:count]
     kept[at] = matrix.ravel()[at]
     return kept.reshape(matrix.shape)
 
@@ -90,16 +80,20 @@ class SparseLowRank:
 
     def __init__(self) -> None:
         self._svd = Svd()
-        self._known: dict[tuple[str, int, int], Parts] = {}
+        self._menus: dict[str, Menu] = {}
 
     def menu(self, site: Site) -> Menu:
-        """A grid of both."""
-        matrix = _rows(site)
-        full = min(matrix.shape)
-        pairs = sorted({(max(1, round(r * full)), max(1, round(d * matrix.size))) for r in RANKS for d in DENSITIES})
-        total = float((matrix**2).sum()) or 1.0
-        errors = [((matrix - self._parts(site, *pair).matrix) ** 2).sum() / total for pair in pairs]
-        return Menu(np.array(pairs, np.int64), np.array(errors))
+        """A grid of both; errors after a few rounds."""
+        if site.name not in self._menus:
+            matrix = _rows(site)
+            full = min(matrix.shape)
+            pairs = sorted(
+                {(max(1, round(r * full)), max(1, round(d * matrix.size))) for r in RANKS for d in DENSITIES}
+            )
+            total = float((matrix**2).sum()) or 1.0
+            errors = [((matrix - decompose(matrix, *pair, LOOK).matrix) ** 2).sum() / total for pair in pairs]
+            self._menus[site.name] = Menu(np.array(pairs, np.int64), np.array(errors))
+        return self._menus[site.name]
 
     def price(self, site: Site, ranks: Counts) -> Price:
         """Both layers compute in full; of the sparse one only its values are stored, and a bit for each place."""
@@ -118,19 +112,13 @@ class SparseLowRank:
 
     def build(self, site: Site, ranks: tuple[int, ...]) -> Built:
         """Two layers in a :class:`Sum`; the bias is in the sparse one."""
-        parts, shape = self._parts(site, *ranks), site.tensor.shape
+        parts, shape = decompose(_rows(site), *ranks), site.tensor.shape
         whole = parts.sparse.reshape(shape)
         if isinstance(site.layer, nn.Linear):
             sparse: nn.Module = linear(site.layer, parts.sparse, last=True)
         else:
             sparse = conv(site.layer, whole, height=True, width=True, last=True)
         return Built(Sum(_low(site, parts), sparse), parts.matrix.reshape(shape))
-
-    def _parts(self, site: Site, rank: int, nonzeros: int) -> Parts:
-        key = site.name, rank, nonzeros
-        if key not in self._known:
-            self._known[key] = decompose(_rows(site), rank, nonzeros)
-        return self._known[key]
 
 
 def _low(site: Site, parts: Parts) -> nn.Sequential:

@@ -37,7 +37,8 @@ def energy_aware(model: torch.nn.Module, options: StepOptions, context: Context)
     channels, with t as the goal asks; ``scope`` has no meaning. Within a group, the channels go that add least to
     what reads them, measured in squared output (section 4.2). Then, group by group in the order of their energy, the
     layers that read it are refitted to their old outputs by least squares (section 4.3), which makes up for what
-    the groups before have lost. The paper removes single weights; this is lifted to channels.
+    the groups before have lost; a layer that reads several groups is refitted with the last of them. The paper
+    removes single weights; this is lifted to channels.
 
     The facts hold the energy of one inference before and after in joules; its kind is ``estimated``.
     """
@@ -75,19 +76,19 @@ class EnergyAware(Criterion):
         options: Prune,
         context: Context,
     ) -> None:
-        """Silence what goes, and refit what reads it, group by group."""
-        whole = copy.deepcopy(model)
+        """Silence what goes, group by group, and refit a layer once all groups that it reads are done."""
         costs = group_energies(model, groups, context)
-        wanted = _outputs(whole, [m.name for g in groups if g.name in drop for m in readable(g)], options, context)
-        gone: dict[str, set[int]] = {}
-        for group in sorted((g for g in groups if g.name in drop), key=lambda g: -costs[g.name]):
-            members = readable(group)
+        order = sorted((group for group in groups if group.name in drop), key=lambda group: -costs[group.name])
+        last = {member.name: group.name for group in order for member in readable(group)}
+        wanted = _outputs(copy.deepcopy(model), list(last), options, context)
+        gone: dict[str, set[int]] = {name: set() for name in last}
+        for group in order:
             scale_channels(group.members, _kept(group, drop[group.name]))
-            for member in members:
-                columns = member.index[list(drop[group.name])].flatten().tolist()
-                gone.setdefault(member.name, set()).update(columns)
-            seen = sample(model, [m.name for m in members], lambda name, module, x: x, options, context)
-            for member in members:
+            for member in readable(group):
+                gone[member.name].update(member.index[list(drop[group.name])].flatten().tolist())
+            due = [member for member in readable(group) if last[member.name] == group.name]
+            seen = sample(model, [member.name for member in due], _as_they_are, options, context) if due else {}
+            for member in due:
                 _refit(member.module, seen[member.name], wanted[member.name], sorted(gone[member.name]))
 
 
@@ -125,7 +126,11 @@ def _outputs(model: torch.nn.Module, names: Sequence[str], options: Prune, conte
     def read(name: str, module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
         return x.flatten(1) @ module.weight.flatten(1).T
 
-    return sample(model, list(dict.fromkeys(names)), read, options, context)
+    return sample(model, names, read, options, context)
+
+
+def _as_they_are(name: str, module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return x
 
 
 def _refit(module: torch.nn.Module, seen: torch.Tensor, wanted: torch.Tensor, gone: Sequence[int]) -> None:

@@ -16,6 +16,7 @@ import torch
 
 from profiles.errors import ConfigError, UnsupportedError
 from toolchain.compress.context import Context
+from toolchain.compress.excluded import excluded
 from toolchain.compress.goals import reach
 from toolchain.compress.passes import Outcome
 from toolchain.frontend.train.hooks import Hook, TrainingState
@@ -83,17 +84,22 @@ def gates(model: torch.nn.Module, options: StepOptions, context: Context) -> Out
     epochs = options.sparse_epochs or options.epochs
     if not epochs:
         raise ConfigError("the method 'gates' trains gates", seen="sparse_epochs = 0", next_step="give sparse_epochs")
-    blocks = residual_blocks(model, context.tensors())
+    stay = excluded(model, options.exclude)
+    blocks = [name for name in residual_blocks(model, context.tensors()) if name not in stay]
     if not blocks:
         raise UnsupportedError(
-            "wanted residual blocks whose output has the shape of their input", seen="none in this model"
+            "the method 'gates' wants residual blocks whose output has the shape of their input",
+            seen="none in this model" + (" outside of exclude" if stay else ""),
+            next_step="choose another method; see: edgewright methods --step prune",
         )
     runs = trained_runs(model, blocks, epochs, options, context)
     removed = _removed(model, runs, options, context)
     thin = without(model, removed)
     context.fit(thin, "the method 'gates'", epochs=options.epochs if options.sparse_epochs else 0, lr=options.lr)
     facts = {"blocks": len(blocks), "removed": removed, "runs": [[name, round(runs[name], 4)] for name in blocks]}
-    return Outcome(thin, facts, (NO_GAIN,))
+    used = [f"'{name}' ({100 * runs[name]:.0f} %)" for name in removed if runs[name] >= 0.5]
+    missed = (f"removed for the goal, though their gates let most samples in: {', '.join(used)}",) if used else ()
+    return Outcome(thin, facts, (NO_GAIN, *missed))
 
 
 def residual_blocks(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> list[str]:

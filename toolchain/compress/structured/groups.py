@@ -16,7 +16,7 @@ import torch
 
 from profiles.errors import ConfigError, ModelError
 from toolchain.compress.structured.equivalence import check
-from toolchain.compress.structured.groups_build import Built, Unit, build, retraced
+from toolchain.compress.structured.groups_build import Built, Unit, retraced
 from toolchain.compress.structured.groups_cut import apply
 from toolchain.compress.structured.groups_trial import trial
 from toolchain.compress.structured.prepare import prepare
@@ -107,7 +107,7 @@ class Pruner:
         _known(model, exclude)
         self.model, self._inputs, self._cap, self._round = prepare(model), inputs, cap, round_to
         self._built: Built = retraced(model, inputs, exclude)
-        tried = trial(self.model, inputs, self._built, lambda unit: self._most(unit))
+        tried = trial(self.model, inputs, self._built, self._most)
         self._units = {unit.name: unit for unit in tried.units}
         self.left_out: tuple[tuple[str, str], ...] = (*self._built.left_out, *tried.left_out)
         modules = dict(model.named_modules())
@@ -206,4 +206,4 @@ def _group(unit: Unit, modules: Mapping[str, torch.nn.Module]) -> Group:
     return Group(unit.name, len(unit.roots), members)
 
 
-__all__ = ["Group", "Member", "Pruner", "build"]
+__all__ = ["Group", "Member", "Pruner"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,8 @@ import numpy.typing as npt
 import torch
 
 from toolchain.compress.structured.groups_cut import Cut, Plan
-from toolchain.compress.structured.groups_trace import Trace, Weight, trace
+from toolchain.compress.structured.groups_trace import trace
+from toolchain.compress.structured.groups_tracer import Trace, Weight
 
 _NORMS = (torch.nn.modules.batchnorm._NormBase, torch.nn.LayerNorm, torch.nn.GroupNorm)
 _CONV = torch.nn.modules.conv._ConvNd
@@ -81,9 +83,13 @@ class Built:
         return Plan(cuts, tuple(attributes.items()), indices)
 
     def zeros(self, gone: Collection[int]) -> list[Cut]:
-        """Where units are produced: filters, biases, shifts; and where they are read if a zero becomes another value."""
+        """Where units are made: filters, biases, shifts; and where they are read if a zero becomes another value."""
         revived = self.trace.labels.revived()
-        made = list(self._cuts(np.array(sorted(gone), np.int64), lambda kind, tensor: kind != "in" and tensor.is_floating_point()))
+        made = list(
+            self._cuts(
+                np.array(sorted(gone), np.int64), lambda kind, tensor: kind != "in" and tensor.is_floating_point()
+            )
+        )
         read = np.array(sorted(set(gone) & revived), np.int64)
         return made + list(self._cuts(read, lambda kind, tensor: kind == "in"))
 
@@ -130,14 +136,17 @@ def build(found: Trace, model: torch.nn.Module, exclude: Sequence[str]) -> Built
         for dim, axis in enumerate(weight.axes):
             if axis is not None:
                 kinds[w, dim] = _kind(modules[weight.names[0][0]], weight, dim)
-                if any(name == e or name.startswith(f"{e}.") for name, _ in weight.names for e in exclude):
-                    if kinds[w, dim] in ("out", "parameter"):
-                        found.labels.pin(axis, lambda: "it is excluded")
+                if kinds[w, dim] in ("out", "parameter") and _excluded(weight, exclude):
+                    found.labels.pin(axis, lambda: "it is excluded")
     for w, dim in kinds:
         rooted[w, dim] = found.labels.roots(found.weights[w].axes[dim])  # type: ignore[arg-type]
     pinned = found.labels.pinned()
     units, small = _units(found, rooted, kinds, pinned)
     return Built(found, rooted, kinds, units, (*_left_out(found, rooted, kinds, pinned), *small))
+
+
+def _excluded(weight: Weight, exclude: Sequence[str]) -> bool:
+    return any(name == e or name.startswith(f"{e}.") for name, _ in weight.names for e in exclude)
 
 
 def _kind(module: torch.nn.Module, weight: Weight, dim: int) -> str:
@@ -160,6 +169,7 @@ def _units(
     kinds: Mapping[tuple[int, int], str],
     pinned: Mapping[int, str],
 ) -> tuple[tuple[Unit, ...], list[tuple[str, str]]]:
+    """Units with the same places become one group; those of one unit only are left out."""
     places: dict[int, dict[tuple[int, int], list[int]]] = {}
     for where, axis in rooted.items():
         for position, root in enumerate(axis.tolist()):
@@ -168,37 +178,26 @@ def _units(
     families: dict[tuple[tuple[tuple[int, int], int], ...], list[int]] = {}
     for root, held in places.items():
         families.setdefault(tuple((where, len(index)) for where, index in held.items()), []).append(root)
-    units, small, names = [], [], dict[str, int]()
+    units, small, names = [], [], collections.Counter[str]()
     for family, roots in families.items():
         order = [where for where, _ in family]
         first = next((w for w in order if kinds[w] == "out"), None) or next((w for w in order if kinds[w]), order[0])
-        name = _named(found.weights[first[0]], kinds[first])
-        names[name] = names.get(name, 0) + 1
-        name = name if names[name] == 1 else f"{name}:{names[name]}"
         if not any(kinds[w] in ("out", "parameter") for w in order):
             continue
+        name = _named(found.weights[first[0]], kinds[first])
+        names[name] += 1
+        name = name if names[name] == 1 else f"{name}:{names[name]}"
         if len(roots) < 2:
             small.append((name, "all its channels are coupled, and one must stay"))
             continue
-        units.append(_unit(name, roots, order, first, places, found, kinds))
+        ordered = sorted(roots, key=lambda root: places[root][first])
+        made = [_place(found.weights[w], dim, kinds[w, dim], [places[r][w, dim] for r in ordered]) for w, dim in order]
+        units.append(Unit(name, tuple(ordered), tuple(made), len(places[ordered[0]][first])))
     return tuple(units), small
 
 
-def _unit(
-    name: str,
-    roots: list[int],
-    order: list[tuple[int, int]],
-    first: tuple[int, int],
-    places: Mapping[int, Mapping[tuple[int, int], list[int]]],
-    found: Trace,
-    kinds: Mapping[tuple[int, int], str],
-) -> Unit:
-    roots = sorted(roots, key=lambda root: places[root][first])
-    made = [
-        Place(*found.weights[w].names[0], dim, kinds[w, dim], np.array([places[r][w, dim] for r in roots], np.int64))
-        for w, dim in order
-    ]
-    return Unit(name, tuple(roots), tuple(made), len(places[roots[0]][first]))
+def _place(weight: Weight, dim: int, kind: str, index: list[list[int]]) -> Place:
+    return Place(*weight.names[0], dim, kind, np.array(index, np.int64))
 
 
 def _named(weight: Weight, kind: str) -> str:

@@ -59,7 +59,7 @@ def apply(model: torch.nn.Module, plan: Plan) -> None:
         moved = torch.tensor([place[int(i)] for i in buffer.tolist()], dtype=buffer.dtype, device=buffer.device)
         setattr(modules[name], key, moved)
     for name in {name for cut in plan.cuts for name, _ in cut.names}:
-        _follow(modules[name])
+        _follow(modules[name.removesuffix(".parametrizations.weight")])
 
 
 def _library(modules: dict[str, Any], cut: Cut) -> set[tuple[str, str, int]]:
@@ -99,7 +99,7 @@ def _ours(modules: dict[str, Any], cut: Cut) -> set[tuple[str, str, int]]:
         made.grad = grad
     for name, key in cut.names:
         holder = modules[name]
-        (holder._parameters if key in holder._parameters else holder._buffers)[key] = made  # type: ignore[assignment]
+        (holder._parameters if key in holder._parameters else holder._buffers)[key] = made
     return {(name, key, cut.dim) for name, key in cut.names}
 
 
@@ -109,7 +109,7 @@ def _set(module: torch.nn.Module, attribute: Attribute, value: int) -> None:
         return
     old: Sequence[int] = getattr(module, attribute.key)
     new = [value if i == attribute.item else n for i, n in enumerate(old)]
-    setattr(module, attribute.key, type(old)(new))  # type: ignore[call-arg]
+    setattr(module, attribute.key, tuple(new) if isinstance(old, tuple) else new)
 
 
 def _follow(layer: Any) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+#: Nodes of positions.
+Nodes = npt.NDArray[np.int64]
 #: Node of every position of an axis; None for an axis from which nothing can be removed.
-Axis = npt.NDArray[np.int64] | None
+Axis = Nodes | None
 #: A position that cannot go.
 FIXED = 0
 #: A position of an axis that is as long as the axis that it meets (a broadcast of one value).
@@ -25,11 +27,11 @@ class Labels:
 
     def __init__(self) -> None:
         self._parent: list[int] = [FIXED]
-        self._pins: list[tuple[npt.NDArray[np.int64], str]] = []
-        self._revived: list[npt.NDArray[np.int64]] = []
-        self._summed: list[tuple[npt.NDArray[np.int64], str]] = []
+        self._pins: list[tuple[Nodes, str]] = []
+        self._revived: list[Nodes] = []
+        self._summed: list[tuple[Nodes, str]] = []
 
-    def fresh(self, count: int) -> npt.NDArray[np.int64]:
+    def fresh(self, count: int) -> Nodes:
         """New nodes, coupled to nothing."""
         start = len(self._parent)
         self._parent.extend(range(start, start + count))
@@ -43,7 +45,7 @@ class Labels:
             node = parent[node]
         return node
 
-    def roots(self, axis: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def roots(self, axis: Nodes) -> Nodes:
         """The unit of every position."""
         return np.array([self.find(node) if node >= _FIRST else node for node in axis.ravel().tolist()], np.int64)
 
@@ -67,9 +69,9 @@ class Labels:
         if a != b:
             self._parent[max(a, b)] = min(a, b)
 
-    def fold(self, rows: npt.NDArray[np.int64], why: Callable[[], str]) -> npt.NDArray[np.int64]:
+    def fold(self, rows: Nodes, why: Callable[[], str]) -> Nodes:
         """Couple all rows of a 2-D array column by column; the first row."""
-        first: npt.NDArray[np.int64] = rows[0]
+        first: Nodes = rows[0]
         for row in rows[1:]:
             self.unite(first, row, why)
         return first

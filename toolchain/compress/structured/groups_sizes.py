@@ -37,6 +37,7 @@ class Size(int):
         attribute: Attribute | None = None,
         computed: bool = False,
     ) -> Size:
+        """An integer, and the nodes of the axis (divided by ``divisor``) or the attribute that it is."""
         made = super().__new__(cls, value)
         made.axis, made.divisor, made.attribute, made.computed = axis, divisor, attribute, computed
         return made

@@ -22,10 +22,8 @@ class Tried:
     left_out: tuple[tuple[str, str], ...] = ()
 
 
-def trial(
-    model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], built: Built, most: Callable[[Unit], int]
-) -> Tried:
-    """Prune copies by random channels: all groups at once; where that fails, halves of them until the bad ones are found.
+def trial(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], built: Built, most: Callable[[Unit], int]) -> Tried:
+    """Prune copies by random channels: all groups at once; where that fails, halves of them, to find the bad ones.
 
     Args:
         model, inputs: see :func:`~toolchain.compress.structured.equivalence.check`.

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from toolchain.compress.structured.groups_labels import Axis
-from toolchain.compress.structured.groups_trace import Axes, Call
+from toolchain.compress.structured.groups_tracer import Axes, Call
 
 Handler = Callable[[Call], Axes | Sequence[Axes]]
 HANDLERS: dict[str, Handler] = {}
@@ -33,7 +33,13 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
 def handle(call: Call, tensors: list[torch.Tensor], results: list[torch.Tensor]) -> list[Axes]:
     """Axes of an operator's results."""
     # The families of operators register themselves.
-    from toolchain.compress.structured import handlers_layers, handlers_reduce, handlers_views  # noqa: F401
+    from toolchain.compress.structured import (  # noqa: F401
+        handlers_layers,
+        handlers_mixed,
+        handlers_parts,
+        handlers_reduce,
+        handlers_views,
+    )
 
     name = call.name
     handler = HANDLERS.get(name)
@@ -44,20 +50,18 @@ def handle(call: Call, tensors: list[torch.Tensor], results: list[torch.Tensor])
     labelled = any(axis is not None for t in tensors for axis in call.axes(t))
     if handler is None and not labelled:
         return [(None,) * t.ndim for t in results]
-    made = (handler or _unknown)(call)
-    if isinstance(call.out, torch.Tensor):
-        return [tuple(made)]  # type: ignore[arg-type]
-    return [tuple(axes) for axes in made]  # type: ignore[union-attr]
+    made: Any = (handler or _unknown)(call)
+    return [tuple(made)] if isinstance(call.out, torch.Tensor) else [tuple(axes) for axes in made]
 
 
-def _unknown(call: Call) -> Sequence[Axes]:
+def _unknown(call: Call) -> Axes | Sequence[Axes]:
     from torch.utils import _pytree
 
     for tensor in _pytree.tree_leaves((call.args, dict(call.kwargs))):
         if isinstance(tensor, torch.Tensor):
             pin_all(call, tensor, f"no rule says what operator {call.name} does to channels")
     results: list[Axes] = [(None,) * t.ndim for t in _pytree.tree_leaves(call.out) if isinstance(t, torch.Tensor)]
-    return results[0] if isinstance(call.out, torch.Tensor) else results  # type: ignore[return-value]
+    return results[0] if isinstance(call.out, torch.Tensor) else results
 
 
 def pin_all(call: Call, tensor: torch.Tensor, reason: str) -> None:

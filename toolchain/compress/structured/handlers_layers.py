@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolchain.compress.structured.groups_labels import FIXED, Axis
+from toolchain.compress.structured.groups_labels import FIXED, Axis, Nodes
 from toolchain.compress.structured.groups_sizes import Attribute
-from toolchain.compress.structured.groups_trace import Axes, Call
+from toolchain.compress.structured.groups_tracer import Axes, Call
 from toolchain.compress.structured.handlers import contract, handles, pin_all
 
 
@@ -96,12 +96,13 @@ def _local(call: Call, channels: Axis, groups: int, transposed: bool) -> Axis:
     return first
 
 
-def _or_fixed(axis: Axis, count: int) -> np.ndarray:
+def _or_fixed(axis: Axis, count: int) -> Nodes:
     return np.full(count, FIXED, np.int64) if axis is None else axis
 
 
 @handles("linear")
 def linear(call: Call) -> Axes:
+    """Rows of the weight make features, columns read them."""
     x, w, bias = call.args[0], call.args[1], call.get(2, "bias")
     makes, reads = call.axes(w)
     contract(call, call.axes(x)[-1], reads)
@@ -112,6 +113,7 @@ def linear(call: Call) -> Axes:
 
 @handles("mm", "bmm", "mv", "dot", "matmul")
 def product(call: Call) -> Axes:
+    """The inner axes are summed over, a common batch axis is coupled."""
     return _product(call, call.args[0], call.args[1])
 
 
@@ -128,6 +130,7 @@ def _product(call: Call, a: object, b: object) -> Axes:
 
 @handles("addmm", "baddbmm", "addmv")
 def sum_and_product(call: Call) -> Axes:
+    """A product to which a broadcast bias is added."""
     bias, made = call.axes(call.args[0]), _product(call, call.args[1], call.args[2])
     axes = list(made)
     for back in range(1, len(bias) + 1):
@@ -139,6 +142,7 @@ def sum_and_product(call: Call) -> Axes:
 @handles("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "batch_norm",
          "_batch_norm_no_update", "cudnn_batch_norm")  # fmt: skip
 def batch_norm(call: Call) -> list[Axes]:
+    """Scale, shift and statistics belong to their channels."""
     axes = list(call.axes(call.args[0]))
     for given in call.args[1:5]:
         if given is not None and not isinstance(given, (bool, float)):
@@ -170,6 +174,7 @@ def statistics_over_channels(call: Call) -> list[Axes]:
 
 @handles("embedding")
 def embedding(call: Call) -> Axes:
+    """The vocabulary stays; the features of an entry are channels."""
     rows, columns = call.axes(call.args[0])
     call.labels.pin(rows, lambda: call.why("it is the vocabulary"))
     return (*call.axes(call.args[1]), columns)

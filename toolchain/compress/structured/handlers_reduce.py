@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from toolchain.compress.structured.groups_labels import Axis
-from toolchain.compress.structured.groups_trace import Axes, Call
+from toolchain.compress.structured.groups_tracer import Axes, Call
 from toolchain.compress.structured.handlers import handles
 
 
@@ -53,7 +53,9 @@ def depends_on_all(call: Call) -> Axes | list[Axes]:
         return pointwise(call)
     dims = _dims(given, x.ndim)
     for dim in dims:
-        call.labels.pin(call.axes(x)[dim], lambda: call.why(f"the {call.name} over it changes when one of its values goes"))
+        call.labels.pin(
+            call.axes(x)[dim], lambda: call.why(f"the {call.name} over it changes when one of its values goes")
+        )
     axes = _drop(call, dims)
     if call.name not in ("mean", "amax", "amin", "max", "min"):
         for axis in axes:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.compress.structured.groups_labels import Axis
+from toolchain.compress.structured.groups_labels import ANY, Axis, Nodes
 from toolchain.compress.structured.groups_sizes import Size
-from toolchain.compress.structured.groups_trace import Axes, Call
+from toolchain.compress.structured.groups_tracer import Axes, Call
 
 _SIZED = {"view", "reshape", "expand", "zeros", "ones", "empty", "full", "new_zeros", "new_ones", "new_empty",
           "new_full", "rand", "randn", "repeat"}  # fmt: skip
@@ -41,7 +41,7 @@ def claim(call: Call, size: Any, axis: Axis) -> None:
         call.labels.pin(axis, lambda: call.why(f"its length is that of an axis that stays ({int(size)})"))
 
 
-def _tie(call: Call, size: Size, axis: np.ndarray) -> None:
+def _tie(call: Call, size: Size, axis: Nodes) -> None:
     """Two axes must stay equally long."""
     other = size.axis
     assert other is not None
@@ -65,7 +65,8 @@ def reshape(call: Call, axes: Axes, shape: tuple[int, ...], to: tuple[int, ...],
     for old, new in _runs(shape, to):
         flat = _flattened(call, [axes[i] for i in old], [shape[i] for i in old])
         if flat is not None and new:
-            _spread(call, flat, new, to, sizes, result)
+            shrinks, axis = _spread(call, flat, new, to, sizes)
+            result[shrinks] = axis
     return tuple(result)
 
 
@@ -89,9 +90,9 @@ def _runs(shape: tuple[int, ...], to: tuple[int, ...]) -> list[tuple[list[int], 
 
 
 def _flattened(call: Call, axes: list[Axis], shape: list[int]) -> Axis:
-    followed = [i for i, axis in enumerate(axes) if axis is not None]
+    followed = [i for i, axis in enumerate(axes) if axis is not None and (axis != ANY).any()]
     if not followed:
-        return None
+        return axes[0] if len(axes) == 1 else None
     if len(followed) > 1:
         for axis in axes:
             call.labels.pin(axis, lambda: call.why("it is merged with another axis that has channels"))
@@ -101,16 +102,14 @@ def _flattened(call: Call, axes: list[Axis], shape: list[int]) -> Axis:
     return np.broadcast_to(column, shape).reshape(-1).astype(np.int64)
 
 
-def _spread(
-    call: Call, flat: np.ndarray, new: list[int], to: tuple[int, ...], sizes: list[Any] | None, result: list[Axis]
-) -> None:
-    """Label the axis of a run that shrinks with the channels; the others keep their lengths."""
+def _spread(call: Call, flat: Nodes, new: list[int], to: tuple[int, ...], sizes: list[Any] | None) -> tuple[int, Axis]:
+    """The axis of a run that shrinks with the channels, and its nodes; the other axes keep their lengths."""
     shrinks = new[0] if len(new) == 1 else _shrinking(new, to, sizes)
     before = int(np.prod([to[i] for i in new if i < shrinks]))
     rows = flat.reshape(before, to[shrinks], -1).transpose(0, 2, 1).reshape(-1, to[shrinks])
     axis = call.labels.fold(rows, lambda: call.why("its channels are laid out over several axes"))
     claim(call, None if sizes is None else sizes[shrinks], axis)
-    result[shrinks] = axis
+    return shrinks, axis
 
 
 def _shrinking(new: list[int], to: tuple[int, ...], sizes: list[Any] | None) -> int:

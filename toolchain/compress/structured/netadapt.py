@@ -64,7 +64,7 @@ def netadapt(model: torch.nn.Module, options: StepOptions, context: Context) -> 
         if best is None:
             raise _unreachable(end, now, UNITS[goal.kind], goal.kind)
         model, now = best.model, best.cost
-        job.left[best.group] -= best.removed
+        job.left[best.group] -= len(best.drop)
         history.append([best.group, job.left[best.group], best.cost, best.loss])
     context.fit(model, "the method 'netadapt'", epochs=options.epochs, lr=options.lr)
     made = job.outcome(model, notes)
@@ -79,7 +79,7 @@ class Proposal:
 
     model: torch.nn.Module
     group: str
-    removed: int
+    drop: Sequence[int]
     cost: float
     loss: float = math.inf
 
@@ -90,7 +90,8 @@ def _iteration(model: torch.nn.Module, budget: float, now: float, goal: Goal, jo
     pruner = open_pruner(model, options, context)
     scores = job.criterion.score(model, pruner.groups, options, context)
     rooms = job.rooms(pruner)
-    price = functools.partial(_price, Copies(model, options, context), goal, context)
+    copies = Copies(model, options, context)
+    price = functools.partial(_price, copies, goal, context)
     found = []
     for group in pruner.groups:
         order = torch.argsort(scores[group.name], stable=True).tolist()
@@ -100,10 +101,12 @@ def _iteration(model: torch.nn.Module, budget: float, now: float, goal: Goal, jo
     if not found:
         return None
     kept = [each for each in found if each[2] <= budget] or [min(found, key=lambda each: each[2])]
-    proposals = [Proposal(pruned_copy(model, {n: drop}, options, context), n, len(drop), r) for n, drop, r in kept]
+    proposals = [Proposal(copies.without({name: drop}), name, drop, after) for name, drop, after in kept]
     for proposal in proposals:
         proposal.loss = tried(proposal.model, options, context)
-    return min(proposals, key=lambda proposal: proposal.loss)
+    best = min(proposals, key=lambda proposal: proposal.loss)
+    pruned_copy(model, {best.group: best.drop}, options, context)  # for its check
+    return best
 
 
 def fewest(

@@ -23,7 +23,10 @@ def l1(model: torch.nn.Module, options: StepOptions, context: Context) -> Outcom
 
 
 def l2(model: torch.nn.Module, options: StepOptions, context: Context) -> Outcome:
-    """Remove the filters with the least L2 norm: as :func:`l1`, section 3.1 of the same paper."""
+    """Remove the filters with the least L2 norm.
+
+    Li et al. 2017, section 3.1, as :func:`l1`: s_j = the root of the sum of |F_ij|^2 over input maps i.
+    """
     return prune_by(ByGroup(lambda group: norm(filters(group), 2)), model, options, context)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import fnmatch
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from toolchain.compress.context import Context
+from toolchain.compress.excluded import excluded
 from toolchain.compress.goals import Goal, reach
 from toolchain.compress.structured.groups import Pruner
 from toolchain.compress.structured.groups_build import retraced
@@ -31,8 +31,8 @@ def open_pruner(model: torch.nn.Module, options: Prune, context: Context) -> Pru
         ConfigError: a pattern of ``exclude`` that fits no layer.
         ModelError: nothing can be pruned.
     """
-    excluded, multiple_of = _excluded(model, options), round_to(options, context)
-    return Pruner(model, context.tensors(), exclude=excluded, cap=options.cap, round_to=multiple_of)
+    stay, multiple_of = sorted(excluded(model, options.exclude)), round_to(options, context)
+    return Pruner(model, context.tensors(), exclude=stay, cap=options.cap, round_to=multiple_of)
 
 
 class Copies:
@@ -40,7 +40,7 @@ class Copies:
 
     def __init__(self, model: torch.nn.Module, options: Prune, context: Context) -> None:
         self._model = model
-        self._built = retraced(model, context.tensors(), _excluded(model, options))
+        self._built = retraced(model, context.tensors(), sorted(excluded(model, options.exclude)))
         self._roots = {unit.name: unit.roots for unit in self._built.units}
 
     def without(self, drop: Mapping[str, Sequence[int]]) -> torch.nn.Module:
@@ -101,10 +101,3 @@ def multiple(group: Group, options: Prune, context: Context) -> int:
 def round_to(options: Prune, context: Context) -> int:
     """What channel counts are a multiple of: the step's word, else what the device's kernels like."""
     return options.round_to or context.round_to
-
-
-def _excluded(model: torch.nn.Module, options: Prune) -> list[str]:
-    """Layers that the patterns of ``exclude`` fit; a pattern that fits none stays, for the error."""
-    names = [name for name, _ in model.named_modules() if name]
-    found = [fnmatch.filter(names, pattern) or [pattern] for pattern in options.exclude]
-    return [name for some in found for name in some]

@@ -180,7 +180,7 @@ class Attention(nn.Module):
         self.scale, self.wide = 0.5, c
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        b, c, h, w = x.shape
+        b, _, h, w = x.shape
         y = x.flatten(2).transpose(1, 2)
         q, k, v = (self._heads(layer(y)) for layer in (self.q, self.k, self.v))
         if self.fused:

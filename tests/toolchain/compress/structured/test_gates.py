@@ -80,6 +80,7 @@ def test_a_goal_removes_blocks_until_it_is_reached(around):
     options = Prune(method="gates", macs=(start - block - 1) / start, sparse_epochs=1, lr=1e-6)
     outcome = gates(model, options, context)
     assert len(outcome.facts["removed"]) == 2
+    assert "though their gates let most samples in: '" in outcome.notes[1] and "(100 %)" in outcome.notes[1]
     assert count(outcome.model, context.tensors())[1] == start - 2 * block
 
 
@@ -87,6 +88,11 @@ def test_removal_is_the_identity_and_leaves_the_original():
     model, x = net(1), torch.rand(2, 2, 6, 6)
     thin = without(model, ["1"])
     assert torch.equal(thin(x), model[3](model[2](model[0](x)))) and isinstance(model[1], Block)
+
+
+def test_excluded_blocks_get_no_gate(around):
+    step = Prune(method="gates", ratio=0.9, sparse_epochs=1, lr=1e-6, exclude=("2",))
+    assert [name for name, _ in gates(net(3), step, around()).facts["runs"]] == ["1", "3"]
 
 
 def test_what_cannot_be_gated_says_so(around):

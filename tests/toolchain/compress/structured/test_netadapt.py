@@ -46,7 +46,7 @@ def test_only_layers_that_the_device_feels_are_pruned(net, around):
     assert facts["goal"] == "latency" and facts["unit"] == "s"
     for number, (_, _, cost, loss) in enumerate(facts["iterations"][:3], 1):
         assert cost <= start * (1 - 0.4 * number / 3) + 1e-9 and np.isfinite(loss)
-    assert dict((name, after) for name, _, after in facts["channels"]) == {
+    assert {name: after for name, _, after in facts["channels"]} == {
         "0": 6, "3": result.model[3].out_channels, "7": result.model[7].out_features
     }  # fmt: skip
 

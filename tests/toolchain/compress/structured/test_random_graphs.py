@@ -42,17 +42,17 @@ def _prune(seed: int, blocks: int = 3) -> tuple[float, Pruner, dict[str, list[in
     return largest_difference(net, dense, torch.randn(3, *x.shape[1:])), pruner, drop
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6))
 def test_a_random_net_is_pruned_to_the_masked_one(seed: int) -> None:
-    difference, pruner, drop = _prune(seed)
+    difference, pruner, _ = _prune(seed)
     assert difference < CLOSE
     assert all(reason for _, reason in pruner.left_out)
     assert pruner.groups
 
 
 def test_all_blocks_are_drawn() -> None:
-    drawn = {type(block) for seed in range(200) for block in make(seed, 2)[0].blocks}
+    drawn = {type(block) for seed in range(90) for block in make(seed, 2)[0].blocks}
     assert drawn == set(BLOCKS)
 
 
@@ -83,7 +83,7 @@ def _mutants(seed: int) -> Iterator[tuple[Any, ...]]:
         yield net, x, dataclasses.replace(plan, cuts=cuts), zeros, cut
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_the_gate_finds_one_cut_in_the_wrong_place(seed: int) -> None:
     found = list(_mutants(seed))
     assert found
@@ -118,7 +118,7 @@ def test_a_wrong_rule_is_never_silently_wrong(name: str, rule: Any, monkeypatch:
     monkeypatch.setitem(handlers.HANDLERS, f"_{name}", handlers.HANDLERS[name])
     monkeypatch.setitem(handlers.HANDLERS, name, rule)
     excluded = 0
-    for seed in range(12):
+    for seed in range(8):
         try:
             difference, pruner, _ = _prune(seed)
         except ModelError:

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 
 from profiles.errors import ConfigError, UnsupportedError  # noqa: E402
 from toolchain.compress import Prune, compress  # noqa: E402
-from toolchain.compress.structured.group_norm import GroupPenalty, shrinkage, squared_norms  # noqa: E402
+from toolchain.compress.structured.group_norm import GroupNorm, GroupPenalty, shrinkage, squared_norms  # noqa: E402
 from toolchain.compress.structured.oto import HalfSpace, half_space, magnitude  # noqa: E402
 from toolchain.compress.structured.slimming import ScalePenalty  # noqa: E402
 
@@ -67,6 +67,19 @@ def test_the_group_penalty_is_the_weighted_sum(net, around, groups_of):
     norms = [squared_norms(group).detach() for group in groups]
     wanted = 0.5 * sum(float((shrinkage(part) * part).sum()) for part in norms)
     assert float(GroupPenalty(groups, 0.5).penalty(None).detach()) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_group_lasso_training_drives_the_least_important_channels_down(net, around, groups_of):
+    spread = []
+    for strength in (0.0, 0.01):
+        model, context = net(), around()
+        groups = list(groups_of(model, context).values())
+        GroupNorm().train(
+            model, groups, Prune(method="group_norm", sparse_epochs=4, lr=0.05, strength=strength), context
+        )
+        norms = squared_norms(groups[1]).detach()
+        spread.append(float(norms.min() / norms.max()))
+    assert spread[1] < 0.7 * spread[0]
 
 
 def test_a_half_space_step_shrinks_projects_and_ends_at_zero():
