@@ -161,7 +161,12 @@ def recipes() -> list[Row]:
     def pruned(method: str, left: float, scope: str = "global") -> Prune:
         return Prune(method=method, macs=left, scope=scope, round_to=4)
 
+    def shallower(left: float) -> Prune:
+        return Prune(method="gates", macs=left, sparse_epochs=RECOVERY // 2)
+
     return [
+        Row("recipe-gates-group-kd-40", "recipe", (shallower(0.5), pruned("group_norm", 0.93), learn(40)), seeds=3),
+        Row("recipe-gates-kd-33", "recipe", (shallower(0.33), learn(40))),
         Row("recipe-group-kd-40", "recipe", (pruned("group_norm", 0.4), learn(40)), seeds=3),
         Row("recipe-taylor-kd-40", "recipe", (pruned("taylor", 0.4), learn(40)), seeds=3),
         Row("recipe-taylor-kd-33", "recipe", (pruned("taylor", 0.33), learn(40))),

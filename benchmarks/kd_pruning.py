@@ -23,7 +23,7 @@ CLAIM = "Weight pruning keeps more accuracy than channel pruning at equal parame
 STUDENTS = ("resnet20", "densenet40", "efficientnet_cifar", "mobilenetv2_cifar")
 #: Shares of the weights, or of the parameters, that are left.
 KEPT = (0.5, 0.2)
-EPOCHS, RECOVERY = 15, 6
+EPOCHS, RECOVERY = 10, 4
 _LR, _CAREFUL = 0.2, 0.05
 
 

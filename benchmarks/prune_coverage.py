@@ -25,7 +25,7 @@ CLAIM = (
 )
 #: Family, network, side of its images. Networks whose classifier fixes the size have their own.
 FAMILIES: tuple[tuple[str, str, int], ...] = (
-    ("AlexNet", "alexnet", 224), ("ZFNet", "zfnet", 224), ("VGG", "vgg11", 224), ("BN-Inception", "bninception", 64),
+    ("BN-Inception", "bninception", 64),
     ("ResNet", "resnet10", 64), ("PreResNet", "preresnet10", 64), ("ResNet-A", "resneta10", 64),
     ("ResNet-D", "resnetd50b", 64), ("ResNeXt", "resnext14_16x4d", 64), ("SE-ResNet", "seresnet10", 64),
     ("SE-PreResNet", "sepreresnet10", 64), ("SE-ResNeXt", "seresnext50_32x4d", 64), ("SENet", "senet16", 64),
@@ -53,6 +53,7 @@ FAMILIES: tuple[tuple[str, str, int], ...] = (
     ("FractalNet", "fractalnet_cifar10", 32), ("Shake-Shake", "shakeshakeresnet20_2x16d_cifar10", 32),
     ("Oct-ResNet", "octresnet10_ad2", 64), ("iSQRT-COV-ResNet", "isqrtcovresnet18", 64), ("TResNet", "tresnet_m", 64),
     ("ERFNet", "erfnet_cityscapes", 64), ("ENet", "enet_cityscapes", 64), ("LEDNet", "lednet_cityscapes", 64),
+    ("AlexNet", "alexnet", 224), ("ZFNet", "zfnet", 224), ("VGG", "vgg11", 224),
 )  # fmt: skip
 _ROWS = ROOT / "build" / "prune_coverage"
 _SECONDS = 1200

@@ -84,7 +84,7 @@ class NotBuilt:
 
 @dataclasses.dataclass(frozen=True)
 class BuildResult:
-    """What a build made: the folder, one entry per bundle in the project's order, what was left out, and compression."""
+    """What a build made: the folder, an entry per bundle in the project's order, what was left out, and compression."""
 
     out: Path
     entries: tuple[Entry, ...]

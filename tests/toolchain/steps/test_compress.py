@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from profiles.errors import ConfigError, UnsupportedError
-from profiles.measurement import Kind
+from profiles.measurement import Kind, Metric
 from profiles.sampling import Settings
 from targets.artifact import NOT_RUN, load_artifact
 from toolchain.cache import open_cache
 from toolchain.progress import Progress
 from toolchain.project import project_from_dict
+from toolchain.steps.compress_duel import FIGURES
 from toolchain.steps.source import open_source
 
 NET = """
@@ -126,12 +127,16 @@ def test_latencies_before_and_after_in_one_run(opened):
     assert again.rows()[1].latency["local-cpu"] == metric, "what was measured is not measured again"
 
 
-def test_a_step_that_does_not_help_is_rolled_back(opened):
+def test_a_step_that_does_not_help_is_rolled_back(opened, monkeypatch):
+    same = dict.fromkeys(FIGURES, Metric(1e-5, "s", Kind.MEASURED, "a clock", samples=(1e-5,) * 9))
+    monkeypatch.setattr("toolchain.steps.compress_latency.duel", lambda *_: (same, same))
     steps = [{"prune": {"method": "nothing", "guard": True}}, {"prune": {"method": "halve"}}]
-    source, _ = opened(steps, FEW)
+    source, _ = opened(steps, Settings(runs=7))
     rows = source.rows()
-    assert rows[1].speed["local-cpu"].judgement != "helped" and not rows[1].kept
-    assert "on local-cpu: ×" in rows[1].flags[0] and rows[1].flags[-1].startswith("rolled back")
+    assert rows[1].speed["local-cpu"].judgement == "not measurably" and not rows[1].kept
+    assert rows[1].flags[0] == "not measurably faster on local-cpu: ×1.00 (1.00–1.00)" and rows[1].flags[-1].startswith(
+        "rolled back"
+    )
     assert rows[2].kept and source.metrics()["params"].value == 32 * 8 + 3
 
 

@@ -14,19 +14,21 @@ def metric(value, *, kind=Kind.MEASURED, unit="s", samples=None):
     return Metric(value, unit, kind, "a clock", samples=samples)
 
 
-def test_rounds_take_turns_and_so_does_who_begins(monkeypatch):
-    order, calls = [], [lambda: None, lambda: None]
+@pytest.mark.parametrize(("timed", "rounds"), [(True, 3), (False, 1)])
+def test_rounds_take_turns_and_so_does_who_begins(monkeypatch, timed, rounds):
+    order, said = [], []
 
-    def sample(call, settings):
-        order.append(calls.index(call))
-        return type("Samples", (), {"wall": (1.0, 3.0, 2.0)})
+    def once(folder, settings):
+        order.append(folder.name)
+        return {"latency_p50": metric(2.0, samples=(2.0,))} if timed else {"cycles": metric(2.0, unit="1")}
 
-    monkeypatch.setattr(duel_worker, "sample", sample)
-    said = []
-    rounds = duel_worker._timed(calls, Settings(), 3, said.append)
-    assert order == [0, 1, 1, 0, 0, 1]
-    assert [len(side) for side in rounds] == [3, 3] and rounds[1][2]["latency_p50"].value == 2.0
-    assert [event["done"] for event in said] == [1, 2, 3]
+    monkeypatch.setattr(duel_worker, "once", once)
+    monkeypatch.setattr(duel_worker, "load_artifact", lambda folder, verify: folder)
+    request = {"bundles": ["a", "b"], "settings": Settings().as_dict(), "rounds": 3}
+    found = duel_worker.do_duel(request, said.append)["rounds"]
+    assert "".join(order) == "abbaab"[: 2 * rounds], "what an emulator counts is counted once"
+    assert [len(side) for side in found] == [rounds, rounds]
+    assert [event["done"] for event in said] == list(range(1, rounds + 1))
 
 
 def test_all_samples_count_in_the_order_of_the_rounds():

@@ -1,8 +1,8 @@
 """Mask equivalence: a pruned model computes what the dense one computes with the same channels set to zero.
 
 The check runs in float64, on several inputs, in two ways. On random weights it looks at the structure: no zero scales
-or equal rows, such as fresh batch norms have, and activations that are flat somewhere (ReLU) replaced by ones that
-never are and have the same value at zero; else a dead channel could hide a cut in the wrong place. On the model's
+or equal rows, such as fresh batch norms have, and activations that are flat somewhere (ReLU, sigmoid) replaced by ones
+that are not and have the same value at zero; else a dead channel could hide a cut in the wrong place. On the model's
 own weights and activations it looks at the result.
 """
 
@@ -70,11 +70,11 @@ def _checked(
     try:
         apply(pruned, plan)
         mask(dense, zeros)
-        with torch.no_grad(), alone(), steep(seed is not None):
+        with exact(steep=seed is not None):
             have = [_flat(pruned(*sample)) for sample in samples]
     except Exception as error:  # whatever fails in a pruned model says that it was cut wrongly
         return Verdict(f"the pruned model fails: {type(error).__name__}: {str(error).splitlines()[0]}", math.inf)
-    with torch.no_grad(), alone(), steep(seed is not None):
+    with exact(steep=seed is not None):
         want = [_flat(dense(*sample)) for sample in samples]
     return compare(want, have, varied=seed is not None)
 
@@ -170,39 +170,57 @@ def _flat(out: object) -> torch.Tensor:
     return torch.cat([t.reshape(-1).double() for t in tensors_of(out)])
 
 
-def _leaky(x: torch.Tensor, *bounds: object) -> torch.Tensor:
+def _leaky(x: torch.Tensor) -> torch.Tensor:
     return torch.where(x > 0, x, 0.4 * x)
 
 
-#: Flat activations, and steep ones with the same value at zero.
-_STEEP: dict[str, Callable[..., torch.Tensor]] = {
-    "relu": _leaky,
-    "relu6": _leaky,
-    "hardtanh": _leaky,
-    "threshold": _leaky,
-    "hardsigmoid": torch.sigmoid,
-    "hardswish": torch.nn.functional.silu,
+def _soft_sign(x: torch.Tensor) -> torch.Tensor:
+    return x / (1 + x.abs())
+
+
+def _gate(x: torch.Tensor) -> torch.Tensor:
+    return 0.5 + 0.5 * _soft_sign(x)
+
+
+#: Activations that are flat somewhere, or soon, and steep ones with the same value at zero.
+_STEEP: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    **dict.fromkeys(("relu", "relu6", "hardtanh", "threshold", "hardswish", "silu", "gelu", "mish", "elu"), _leaky),
+    **dict.fromkeys(("sigmoid", "hardsigmoid"), _gate),
+    "tanh": _soft_sign,
 }
+_NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
-class _Steep(TorchDispatchMode):  # type: ignore[misc]
+class _Exact(TorchDispatchMode):  # type: ignore[misc]
+    """Nothing is rounded to less than float64; with ``steep``, no activation hides what goes in."""
+
+    def __init__(self, steep: bool) -> None:
+        super().__init__()
+        self.steep = steep
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        steep = _STEEP.get(name.rstrip("_"))
-        if steep is None:
-            return func(*args, **(kwargs or {}))
-        made = steep(*args[:1])
-        return args[0].copy_(made) if name.endswith("_") else made
-
-
-def steep(wanted: bool = True) -> contextlib.AbstractContextManager[object]:
-    """Within, activations that are flat somewhere are replaced by ones that are not."""
-    return _Steep() if wanted else contextlib.nullcontext()
+        name, kwargs = func.overloadpacket.__name__, dict(kwargs or {})
+        if name == "_to_copy" and kwargs.get("dtype") in _NARROW:
+            kwargs["dtype"] = torch.float64
+        if self.steep and name.rstrip("_") in _STEEP:
+            made = _STEEP[name.rstrip("_")](args[0])
+            return args[0].copy_(made) if name.endswith("_") else made
+        if self.steep and name in ("_softmax", "_safe_softmax"):
+            largest = args[0].abs().amax(dim=args[1], keepdim=True).clamp_min(1.0)
+            args = (args[0] / largest, *args[1:])
+        return func(*args, **kwargs)
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """What a model draws or sets within does not reach the caller."""
-    with torch.random.fork_rng(devices=[]):
+def exact(*, steep: bool = True) -> Iterator[None]:
+    """Within, models run in float64, what they draw or set does not reach the caller, and activations are steep."""
+    kept = torch.get_default_dtype()
+    # Which fused attention runs depends on the width of a head, and what it computes within cannot be seen.
+    parts = torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), parts, _Exact(steep):
         torch.manual_seed(_SEED)
-        yield
+        torch.set_default_dtype(torch.float64)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(kept)

@@ -105,6 +105,7 @@ class Pruner:
             ConfigError: an excluded layer does not exist.
         """
         _known(model, exclude)
+        self._used = False
         self.model, self._inputs, self._cap, self._round = prepare(model), inputs, cap, round_to
         self._built: Built = retraced(model, inputs, exclude)
         tried = trial(self.model, inputs, self._built, self._most)
@@ -132,9 +133,11 @@ class Pruner:
             drop: channels by the name of their group.
 
         Raises:
-            ConfigError: an unknown group or channel, or more channels than allowed.
+            ConfigError: an unknown group or channel, more channels than allowed, or it has removed some before.
             ModelError: the pruned model is not the masked one.
         """
+        if self._used:
+            raise ConfigError("a pruner removes channels once", next_step="make a new one for the next round")
         gone = {root for name, channels in drop.items() for root in self._roots(name, channels)}
         plan, zeros = self._built.plan(gone), self._built.zeros(gone)
         for random in (True, False):
@@ -147,6 +150,7 @@ class Pruner:
                     next_step="exclude that layer from pruning",
                 )
         apply(self.model, plan)
+        self._used = True
         return self.model
 
     def _roots(self, name: str, channels: Sequence[int]) -> list[int]:

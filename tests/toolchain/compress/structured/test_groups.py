@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from profiles.errors import ConfigError, ModelError
+from toolchain.compress.structured.equivalence import check
 from toolchain.compress.structured.groups import Group, Pruner
 from toolchain.compress.structured.prepare import prepare
 
@@ -67,6 +69,8 @@ def test_a_removal_keeps_the_other_weights_as_they_are() -> None:
     assert (net[0].out_channels, net[1].num_features, net[3].in_channels, net[5].in_features) == (4, 4, 4, 12)
     assert not net[0].weight.requires_grad
     assert net[3].weight.requires_grad
+    with pytest.raises(ConfigError, match="once"):
+        pruner.remove({"3": [0]})
 
 
 def test_batch_norm_shifts_go_with_their_channels() -> None:
@@ -202,3 +206,30 @@ class Spoiled(nn.Module):
 def test_a_group_that_the_trial_finds_wrong_is_left_out_with_the_reason() -> None:
     with pytest.raises(ModelError, match="'conv': pruning it does not equal masking it: outputs differ by"):
         Pruner(Spoiled(), (X,))
+
+
+class Narrow(nn.Module):
+    """Code that rounds to float32, and makes tensors of the default type, gates that saturate, and a final softmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 8, 1), nn.Linear(8, 8)
+        self.three = nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.one(x).float().mean((2, 3))
+        x = self.two(100 * x) @ torch.ones(self.two.out_features, 8)
+        return torch.softmax(100 * self.three(torch.sigmoid(x)), 1)
+
+
+def test_rounding_and_saturation_neither_hide_nor_feign_an_error() -> None:
+    net = Narrow().eval()
+    pruner = Pruner(net, (X,))
+    assert [g.name for g in pruner.groups] == ["one"]
+    plan, zeros = (
+        pruner._built.plan({pruner._units["one"].roots[0]}),
+        pruner._built.zeros({pruner._units["one"].roots[0]}),
+    )
+    assert not check(net, (X,), plan, zeros).problem
+    other = [dataclasses.replace(cut, drop=(1,)) if cut.dim == 1 else cut for cut in plan.cuts]
+    assert check(net, (X,), dataclasses.replace(plan, cuts=tuple(other)), zeros).problem
