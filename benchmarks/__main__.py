@@ -6,7 +6,10 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("int8", "vendor", "memory", "cortex_m", "fuzz_tflite", "gpu", "placement", "prune_coverage")
+NAMES = (
+    *("int8", "vendor", "memory", "cortex_m", "fuzz_tflite", "gpu", "placement"),
+    *("prune_coverage", "compression", "kd_pruning"),
+)
 
 
 def main() -> int:

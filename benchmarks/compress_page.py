@@ -10,8 +10,8 @@ from benchmarks.common import RESULTS, conditions, span
 from benchmarks.compress_figures import Figures, gather
 from benchmarks.compress_jobs import Site
 from benchmarks.compress_latency import ENGINES
+from benchmarks.compress_picture import picture
 from benchmarks.compress_rows import DENSE_EPOCHS, RECOVERY, SCRATCH, TEACHER, Row
-from toolchain.compress.catalogue import all_methods
 
 #: The goal: at most so many points lost, at least so many times fewer MACs and less latency.
 DROP, FEWER, FASTER = 1.0, 2.5, 1.7
@@ -48,6 +48,8 @@ def write_page(rows: Sequence[Row], site: Site) -> list[str]:
         span=span,
     )
     (RESULTS / "compression.md").write_text(text, encoding="utf-8")
+    drawn = picture(found, "onnxruntime", f"{facts['machine']}, {facts['date']}")
+    (RESULTS.parent / "images" / "compression.svg").write_text(drawn, encoding="utf-8")
     data = {each.row.name: _as_dict(each) for each in found}
     (RESULTS / "compression.json").write_text(json.dumps({**facts, "results": data}, indent=1) + "\n", encoding="utf-8")
     return missed(best)
@@ -107,8 +109,3 @@ def missed(best: Figures | None) -> list[str]:
 def _as_dict(found: Figures) -> dict[str, object]:
     names = ("accuracies", "drops", "params", "macs", "stored", "nonzero", "speed", "seconds", "notes")
     return {name: getattr(found, name) for name in names}
-
-
-def papers() -> dict[str, str]:
-    """Row name to the paper of its method."""
-    return {f"{method.step}-{method.name}": method.paper for method in all_methods()}

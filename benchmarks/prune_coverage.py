@@ -49,7 +49,7 @@ FAMILIES: tuple[tuple[str, str, int], ...] = (
     ("MnasNet", "mnasnet_small", 64), ("DARTS", "darts", 64), ("ProxylessNAS", "proxylessnas_cpu", 64),
     ("FBNet", "fbnet_cb", 64), ("Xception", "xception", 299), ("InceptionV3", "inceptionv3", 128),
     ("SPNASNet", "spnasnet", 64), ("EfficientNet", "efficientnet_b0", 64), ("MixNet", "mixnet_s", 64),
-    ("NASNet", "nasnet_4a1056", 64), ("NIN", "nin_cifar10", 32), ("RiR", "rir_cifar10", 32),
+    ("NASNet", "nasnet_4a1056", 224), ("NIN", "nin_cifar10", 32), ("RiR", "rir_cifar10", 32),
     ("FractalNet", "fractalnet_cifar10", 32), ("Shake-Shake", "shakeshakeresnet20_2x16d_cifar10", 32),
     ("Oct-ResNet", "octresnet10_ad2", 64), ("iSQRT-COV-ResNet", "isqrtcovresnet18", 64), ("TResNet", "tresnet_m", 64),
     ("ERFNet", "erfnet_cityscapes", 64), ("ENet", "enet_cityscapes", 64), ("LEDNet", "lednet_cityscapes", 64),

@@ -25,6 +25,8 @@ RATIO = 0.5
 #: Seconds after which a pruner is given up.
 PATIENCE = 420
 _WORDS = 160
+#: The side that networks have without being asked; some cannot be asked.
+_PUBLISHED = 224
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Outcome:
 
 def judged(name: str, size: int) -> dict[str, dict[str, Any]]:
     """Both pruners on one network; ``size`` is the image's side."""
-    model = build(name, classes=None, channels=None, size=(size, size)).double().eval()
+    model = build(name, classes=None, channels=None, size=None if size == _PUBLISHED else (size, size)).double().eval()
     randomise(model, 0)
     x = torch.randn(1, 3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     pruners = {"ours": _ours, "peer": _peer}
@@ -137,9 +139,9 @@ def _peer(model: torch.nn.Module, x: torch.Tensor) -> tuple[int, int]:
 
     with torch.no_grad():
         outputs = {t.shape[1] for t in _tensors(model(x)) if t.ndim > 1}
-    last = [
-        m for m in model.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear)) and m.weight.shape[0] in outputs
-    ]
+    convolutions = [m for m in model.modules() if isinstance(m, torch.nn.modules.conv._ConvNd)]
+    last = [m for m in convolutions if m.out_channels in outputs]
+    last += [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features in outputs]
     importance = tp.importance.GroupMagnitudeImportance(p=1)
     pruner = tp.pruner.BasePruner(model, x, importance=importance, pruning_ratio=RATIO, ignored_layers=last)
     pruner.step()

@@ -31,7 +31,11 @@ class _Dispatch(TorchDispatchMode):  # type: ignore[misc]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         from toolchain.compress.structured.handlers import handle
 
-        kwargs = kwargs or {}
+        # What the tracer itself asks a tensor is not part of the model.
+        with torch._C.DisableTorchFunction():
+            return self._followed(func, args, kwargs or {}, handle)
+
+    def _followed(self, func: Any, args: Any, kwargs: Any, handle: Any) -> Any:
         tracer = self.tracer
         tensors = [a for a in _pytree.tree_leaves((args, kwargs)) if isinstance(a, torch.Tensor)]
         name = func.overloadpacket.__name__

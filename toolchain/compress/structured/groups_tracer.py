@@ -98,6 +98,10 @@ class Call:
         return f"{reason} ({self.name} in {self.tracer.where()})"
 
 
+def _memory(tensor: torch.Tensor) -> tuple[Any, ...]:
+    return tensor.data_ptr(), tuple(tensor.shape), tensor.stride()
+
+
 class Tracer:
     """The state of one run."""
 
@@ -109,6 +113,7 @@ class Tracer:
         self.stack: list[str] = []
         self.written: tuple[str, tuple[Any, ...], Mapping[str, Any]] | None = None
         self._known: dict[int, list[tuple[str, str]]] = {}
+        self._held: dict[tuple[Any, ...], torch.Tensor] = {}
         self._axes: dict[int, tuple[torch.Tensor, Axes]] = {}
         self._data: set[int] = set()
         self._kept: list[Any] = []
@@ -117,13 +122,15 @@ class Tracer:
             for key, tensor in held:
                 if tensor is not None:
                     self._known.setdefault(id(tensor), []).append((name, key))
+                    self._held.setdefault(_memory(tensor), tensor)
 
     def axes(self, tensor: torch.Tensor) -> Axes:
         """Nodes of a tensor's axes; those of a weight are made when it is met first."""
         if id(tensor) in self._axes:
             return self._axes[id(tensor)][1]
         if id(tensor) not in self._known:
-            return unfollowed(tensor)
+            held = self._weight(tensor)
+            return unfollowed(tensor) if held is None else self.axes(held)
         axes = tuple(self.trace.labels.fresh(n) if n > 1 else None for n in tensor.shape)
         self.trace.weights.append(Weight(self._known[id(tensor)], tensor, axes))
         self.put(tensor, axes)
@@ -137,8 +144,15 @@ class Tracer:
 
     def holder(self, tensor: torch.Tensor) -> tuple[str, str] | None:
         """(module, name) of a parameter or buffer."""
-        names = self._known.get(id(tensor))
-        return None if names is None else names[0]
+        held = self._weight(tensor)
+        return None if held is None else self._known[id(held)][0]
+
+    def _weight(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """The parameter or buffer that a tensor is, or is another handle of (such as ``weight.data``)."""
+        if id(tensor) in self._known:
+            return tensor
+        held = self._held.get(_memory(tensor)) if tensor.numel() else None
+        return held if held is not None and held.dtype == tensor.dtype else None
 
     def from_input(self, tensor: Any) -> bool:
         """Whether a tensor's values depend on the model's inputs."""
