@@ -3,9 +3,13 @@
 The device is a real OpenSSH server on a loopback port, with Pythons of its own that lack what a device lacks.
 """
 
+import os
+
+# before numpy and torch are imported: their threads wait for each other where several test processes share processors
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 import getpass
 import itertools
-import os
 import shutil
 import socket
 import subprocess

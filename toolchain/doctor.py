@@ -66,6 +66,8 @@ NEEDS = (
     Need("ai-edge-litert", "the target litert", _extra("litert"), installed_version),
     Need("ai-edge-quantizer", "int8 for the target litert", _extra("litert"), installed_version),
     Need("litert-torch", "export from torch to TFLite", _extra("litert-export"), installed_version),
+    Need("torch-pruning", "the compression step prune", _extra("compress"), installed_version),
+    Need("tensorly", "the compression method cp", _extra("compress"), installed_version),
     Need("pytorchcv", "zoo:pytorchcv/NAME", "pip install --no-deps pytorchcv==0.0.74", installed_version),
     Need("tensorrt-rtx-cu13", "the target tensorrt, ahead of time", _extra("tensorrt"), installed_version),
     Need(

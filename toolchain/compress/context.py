@@ -12,17 +12,41 @@ import numpy as np
 
 from profiles.errors import DataError, ModelError
 from profiles.runner import Array
-from toolchain.frontend.data import Splits
+from toolchain.frontend.data import DataSet, Splits
 from toolchain.frontend.specs import InputSpec, ModelSpec, Progress, TrainSpec
 
 if TYPE_CHECKING:
     import torch
 
-    from toolchain.frontend.train.feed import Batch
+    from toolchain.frontend.train.feed import Batch, Feed
     from toolchain.frontend.train.hooks import Hook, Objective
 
 #: Seconds of one inference of a module on the device with this name.
 Latency = Callable[["torch.nn.Module", str], float]
+
+
+class Feeds:
+    """The feed that was opened last, so that methods which ask for batches often upload the samples once.
+
+    Contexts that were made from each other share it. It is no part of what a context is: all of them are equal, and
+    what is copied or pickled is empty.
+    """
+
+    def __init__(self) -> None:
+        self._opened: tuple[DataSet, str, Feed] | None = None
+
+    def open(self, data: DataSet, training: TrainSpec, device: str) -> Feed:
+        """A feed of samples as they are (not augmented), on ``device``."""
+        from toolchain.frontend.train.feed import open_feed
+
+        if self._opened is None or self._opened[0] is not data or self._opened[1] != device:
+            self._opened = None  # frees the device's memory first
+            plain = dataclasses.replace(training, augment=False)
+            self._opened = (data, device, open_feed(data, plain, device))
+        return self._opened[2]
+
+    def __reduce__(self) -> tuple[type[Feeds], tuple[()]]:
+        return Feeds, ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +68,7 @@ class Context:
         round_to: channel counts that the devices' kernels like are multiples of this.
         start: the model as the recipe got it, in eval mode: the teacher where no other is named. Not to be changed.
         keep_zeros: weights that are zero when :meth:`fit` begins stay zero; set after a step that made some.
+        feeds: remembers the samples on the device.
     """
 
     inputs: Mapping[str, Array]
@@ -61,6 +86,7 @@ class Context:
     round_to: int = 1
     start: torch.nn.Module | None = None
     keep_zeros: bool = False
+    feeds: Feeds = dataclasses.field(default_factory=Feeds, repr=False, compare=False)
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """One inference's inputs as torch tensors."""
@@ -88,13 +114,10 @@ class Context:
 
     def batches(self, purpose: str, count: int, size: int = 128, *, labels: bool = False) -> Iterator[Batch]:
         """``count`` batches of training samples as they are (not augmented), drawn by ``seed``; on ``device``."""
-        from toolchain.frontend.train.feed import open_feed
-
         data = self.samples(purpose, labels=labels).train
-        plain = dataclasses.replace(self.training, augment=False)
         generator = np.random.default_rng(self.seed)
         order = generator.permutation(len(data))
-        feed = open_feed(data, plain, self.device)
+        feed = self.feeds.open(data, self.training, self.device)
         for index in range(count):
             rows = order[(np.arange(size) + index * size) % len(order)] if len(order) >= size else order
             yield feed.batch(rows, generator)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from profiles.errors import ConfigError, UnsupportedError
+from profiles.units import format_quantity
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +63,28 @@ def limit(goal: Goal, start: float) -> float:
     return start * goal.amount if goal.relative else goal.amount
 
 
+def told(kind: str, amount: float, *, up: bool = False) -> str:
+    """An amount with its unit, for people: a whole number of what is counted, so that it can be asked for.
+
+    Args:
+        kind: of a goal; not a ratio.
+        amount: in the kind's unit.
+        up: round up, as the least that can be reached must be; else down, as the most that is allowed must be.
+    """
+    if kind == "latency":
+        return format_quantity(amount, UNITS[kind])
+    whole = (math.ceil if up else math.floor)(round(amount, 6))
+    return f"{whole} {UNITS[kind]}"
+
+
+def allowed(goal: Goal, least: float, start: float) -> str:
+    """The least that can be asked for, as it is written: ``macs = 12 or more, which is a share of 0.1``."""
+    text = told(goal.kind, least, up=True)
+    value = text.split()[0] if goal.kind in ("params", "macs") else f'"{text}"'
+    share = f", which is a share of {math.ceil(1e4 * least / start) / 1e4:g}" if goal.relative and start else ""
+    return f"{goal.kind} = {value} or more{share}"
+
+
 def reach(
     make: Callable[[float], torch.nn.Module],
     model: torch.nn.Module,
@@ -82,16 +106,16 @@ def reach(
     Raises:
         UnsupportedError: even the strongest setting costs more; the reachable minimum is named.
     """
-    wanted = limit(goal, cost(model, goal, context))
+    start = cost(model, goal, context)
+    wanted = limit(goal, start)
     best = make(strongest)
     least = cost(best, goal, context)
     if least > wanted:
-        unit = UNITS[goal.kind]
         raise UnsupportedError(
-            f"wanted a model with at most {wanted:.6g} {unit}",
-            seen=f"{least:.6g} {unit} with the strongest setting that the structure allows",
-            allowed=f"{goal.kind} of {least:.6g} or more",
-            next_step="ask for less, raise cap, lower round_to, or leave fewer layers out",
+            f"wanted a model with at most {told(goal.kind, wanted)}",
+            seen=f"{told(goal.kind, least, up=True)} with the strongest setting that the structure allows",
+            allowed=allowed(goal, least, start),
+            next_step="allow more, raise cap, lower round_to, or leave fewer layers out",
         )
     low, high = 0.0, strongest
     for _ in range(_TRIES if goal.kind != "latency" else _TRIES // 2):

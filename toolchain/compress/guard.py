@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolchain.compress.clock import Comparison
-from toolchain.compress.goals import UNITS, limit
+from toolchain.compress.goals import limit, told
 from toolchain.compress.rows import Row
 from toolchain.project.recipe import StepOptions
 
@@ -85,4 +85,6 @@ def _misses_goal(before: Row, after: Row, options: Any) -> list[str]:
     if goal.kind not in ("params", "macs", "bytes"):
         return []
     wanted, seen = limit(goal, float(getattr(before, goal.kind))), float(getattr(after, goal.kind))
-    return [f"{seen:.6g} {UNITS[goal.kind]} are left; asked for were {wanted:.6g}"] if seen > 1.001 * wanted else []
+    if seen <= 1.001 * wanted:
+        return []
+    return [f"{told(goal.kind, seen)} are left; asked for were {told(goal.kind, wanted)}"]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from profiles.errors import ConfigError, DataError, EdgewrightError
+from profiles.errors import ConfigError, DataError
 from profiles.runner import Array
 from toolchain.compress.clock import Clock, Comparison
 from toolchain.compress.context import Context
 from toolchain.compress.guard import judged, reshapes
+from toolchain.compress.naming import method_of, named, title_of
 from toolchain.compress.passes import Outcome, check_all
 from toolchain.compress.rounding import Rounding, rounded
 from toolchain.compress.rows import START, Row, Speed, make_row
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Share of zero weights, beyond those of the start, that a step did not leave by chance.
 _NOTABLE = 0.01
-__all__ = ["CompressResult", "Recipe", "Row", "Speed", "compress", "run_step"]
+__all__ = ["CompressResult", "Recipe", "Row", "Speed", "compress", "run_step", "title_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +109,24 @@ class Recipe:
             rows.append(row)
             if row.kept:
                 stages.append(stage)
-        return stages, tuple(rows)
+        return stages, self._with_total(stages, rows)
+
+    def _with_total(self, stages: Sequence[Stage], rows: Sequence[Row]) -> tuple[Row, ...]:
+        """The rows, the last one that was kept with the speed of the whole recipe.
+
+        Products of the steps' ratios would add up their errors: start and end are measured in turn in one run.
+        """
+        kept = [place for place, row in enumerate(rows) if row.kept]
+        changed = [place for place in kept[1:] if reshapes(self.steps[place - 1])]
+        if self.clock is None or not changed:
+            return tuple(rows)
+        total = rows[changed[0]].speed
+        if len(changed) > 1:
+            with self.progress.step("the start against the end", numbered=False):
+                found = self.clock.compare(stages[0], stages[-1])
+            total = {name: each.speed for name, each in found.items() if each.speed is not None}
+        last = dataclasses.replace(rows[kept[-1]], total=total)
+        return (*rows[: kept[-1]], last, *rows[kept[-1] + 1 :])
 
     def _start(self) -> Stage:
         def make(work: Path | None) -> tuple[torch.nn.Module, Row]:
@@ -143,10 +160,12 @@ class Recipe:
         """Before against after; a step that only trained leaves the figures as they were."""
         if self.clock is None:
             return {}
+        if reshapes(options):
+            return self.clock.compare(before, after)
         known = next(row for row in reversed(rows) if row.kept).latency
-        if known and not reshapes(options):
-            return {name: Comparison(metric, metric) for name, metric in known.items()}
-        return self.clock.compare(before, after)
+        if not known:  # nothing was measured yet
+            known = {name: each.before for name, each in self.clock.compare(before, before).items()}
+        return {name: Comparison(metric, metric) for name, metric in known.items()}
 
     def _inputs(self, before: Stage, options: StepOptions, rows: Sequence[Row]) -> dict[str, Any]:
         timed = self.clock.identity(options.device) if self.clock and uses_clock(options) else None
@@ -169,7 +188,7 @@ class Recipe:
             def run(multiple: int) -> Outcome:
                 return run_step(before.model, options, dataclasses.replace(context, round_to=multiple))
 
-            with _named(number, options):
+            with named(number, options):
                 outcome = rounded(run, self._rounding(options))
             return outcome.model, make_row(options.step, method_of(options), outcome, context)
 
@@ -201,19 +220,6 @@ def run_step(model: torch.nn.Module, options: StepOptions, context: Context) -> 
     return outcome
 
 
-def title_of(options: StepOptions) -> str:
-    """``prune (l1)``."""
-    method = method_of(options)
-    return f"{options.step} ({method})" if method else options.step
-
-
-def method_of(options: Any) -> str:
-    """The method of a step, or its losses; empty for steps that have neither."""
-    if hasattr(options, "losses"):
-        return "+".join(options.losses)
-    return str(getattr(options, "method", ""))
-
-
 def uses_clock(options: Any) -> bool:
     """Whether what the step makes depends on measured latencies."""
     chosen = getattr(options, "chosen", None)
@@ -224,16 +230,6 @@ def _keeps_zeros(options: StepOptions, rows: Sequence[Row]) -> bool:
     """Whether zeros of an earlier step must survive this one's training; a step that makes zeros sees to its own."""
     made = any(row.kept and row.zeros > rows[0].zeros + _NOTABLE for row in rows)
     return made and options.step != "sparsify"
-
-
-@contextmanager
-def _named(number: int, options: StepOptions) -> Iterator[None]:
-    """Errors say which step they came from."""
-    try:
-        yield
-    except EdgewrightError as error:
-        wanted = f"step {number} of the recipe, {title_of(options)}: {error.wanted}"
-        raise type(error)(wanted, seen=error.seen, allowed=error.allowed, next_step=error.next_step) from error
 
 
 def _inputs(example: Any, data: Splits | None) -> Mapping[str, Array]:

@@ -51,6 +51,7 @@ class Row:
         notes: other sentences for people.
         facts: what the method says of itself.
         kept: False for a step that was rolled back.
+        total: on the last row that was kept: by device entry, against the model at the start, measured in one run.
     """
 
     step: str
@@ -66,6 +67,7 @@ class Row:
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     kept: bool = True
+    total: Mapping[str, Speed] = dataclasses.field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -82,6 +84,7 @@ class Row:
             **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
             "latency": {name: metric.as_dict() for name, metric in self.latency.items()},
             "speed": {name: dataclasses.asdict(speed) for name, speed in self.speed.items()},
+            "total": {name: dataclasses.asdict(speed) for name, speed in self.total.items()},
             "flags": list(self.flags),
             "notes": list(self.notes),
             "facts": dict(self.facts),
@@ -93,6 +96,7 @@ class Row:
         changes = {
             "latency": {name: Metric.from_dict(metric) for name, metric in data["latency"].items()},
             "speed": {name: Speed(**speed) for name, speed in data["speed"].items()},
+            "total": {name: Speed(**speed) for name, speed in data["total"].items()},
             "flags": tuple(data["flags"]),
             "notes": tuple(data["notes"]),
         }

@@ -80,7 +80,8 @@ class ProjectFile(Frozen):
     def _compression_is_possible(self) -> ProjectFile:
         if self.compress.steps and self.model.source.kind == "file":
             raise problem(
-                f"cannot compress '{self.model.source.text}', which is an exported model",
+                "needs a model that PyTorch can change",
+                seen=f"'{self.model.source.text}', an exported model",
                 allowed="a zoo: or module:callable source",
                 next_step="remove the section [compress], or change model.source",
                 at=("compress",),

@@ -31,6 +31,7 @@ _WANTED_TYPE = {
     "model_type": "a table",
     "invalid-json-value": "strings, numbers, true, false, lists and tables",
 }
+_BRANCH = re.compile(r"str|int|float|constrained-\w+|(tuple|list|literal|function-\w+|nullable|dict)\[.*\]")
 _LIMITS = {
     "greater_than": "more than {gt}",
     "greater_than_equal": "at least {ge}",
@@ -82,7 +83,7 @@ def _more(others: Sequence[str]) -> str:
 
 def describe(details: ErrorDetails, root: type[BaseModel]) -> Problem:
     """One of pydantic's findings in words. ``root`` is the model that was validated."""
-    kind, at, context = details["type"], tuple(details["loc"]), details.get("ctx", {})
+    kind, at, context = details["type"], _written(details["loc"]), details.get("ctx", {})
     if kind == PROBLEM:
         return Problem(**{**context, "at": (*at, *context["at"])})
     if kind == "extra_forbidden":
@@ -95,6 +96,11 @@ def describe(details: ErrorDetails, root: type[BaseModel]) -> Problem:
         hint = f"write [[{key_text(at)}]], with two brackets"
         return Problem(at, "is one table", allowed="a list of tables", next_step=hint)
     return _value_problem(kind, at, details["input"], context, details["msg"])
+
+
+def _written(loc: KeyPath) -> KeyPath:
+    """A key path without the names that pydantic gives to the branches of a union."""
+    return tuple(part for part in loc if isinstance(part, int) or not _BRANCH.fullmatch(part))
 
 
 def _value_problem(kind: str, at: KeyPath, value: Any, context: Mapping[str, Any], message: str) -> Problem:

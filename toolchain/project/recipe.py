@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, field_validator, model_validator
+from pydantic import Field, StrictBool, StrictInt, field_validator, model_validator
 
 from profiles.errors import ConfigError
 from profiles.units import parse_quantity
 from toolchain.compress.catalogue import find_method
 from toolchain.compress.catalogue.method import Method
-from toolchain.compress.goals import GOALS, Goal
-from toolchain.project.common import Bytes, Frozen, ProjectPath, as_problem, problem
-
-Share = Annotated[float, Field(gt=0, lt=1)]
-Left = Annotated[float, Field(gt=0)]
-Epochs = Annotated[StrictInt, Field(ge=0, le=100_000)]
-Rate = Annotated[StrictFloat, Field(gt=0)]
+from toolchain.compress.goals import GOALS, UNITS, Goal
+from toolchain.project.common import Frozen, ProjectPath, as_problem, problem
+from toolchain.project.problems import shown
+from toolchain.project.recipe_values import Epochs, Left, Pattern, Rank, Rate, Share, ShareOrBytes, ShareOrTime
+from toolchain.project.sources import check_model_source
 
 
 class StepOptions(Frozen):
@@ -69,20 +68,10 @@ class GoalOptions(MethodOptions):
     ratio: Share | None = Field(default=None, description="Share to remove.")
     params: Left | None = Field(default=None, description="Parameters left: a share up to 1, or a number.")
     macs: Left | None = Field(default=None, description="Multiply-accumulates left: a share up to 1, or a number.")
-    bytes: Share | Bytes | None = Field(default=None, description='Stored bytes left: a share, or "100 kB".')
-    latency: Share | str | None = Field(
+    bytes: ShareOrBytes | None = Field(default=None, description='Stored bytes left: a share, or "100 kB".')
+    latency: ShareOrTime | None = Field(
         default=None, description='Latency left on the step\'s device: a share, or "5 ms".'
     )
-
-    @field_validator("latency")
-    @classmethod
-    def _latency_is_a_time(cls, value: float | str | None) -> float | str | None:
-        if isinstance(value, str):
-            try:
-                parse_quantity(value, "s", where="")
-            except ConfigError as error:
-                raise as_problem(error) from error
-        return value
 
     @model_validator(mode="after")
     def _has_one_goal(self) -> GoalOptions:
@@ -95,8 +84,9 @@ class GoalOptions(MethodOptions):
         """What was asked for; a ratio of ``default`` where nothing was."""
         for name in GOALS:
             if (value := getattr(self, name)) is not None:
-                amount = parse_quantity(value, "s", where="") if isinstance(value, str) else float(value)
-                return Goal(name, amount, name == "ratio" or (not isinstance(value, str) and amount <= 1), self.device)
+                if isinstance(value, str):
+                    return Goal(name, parse_quantity(value, UNITS[name], where=""), False, self.device)
+                return Goal(name, float(value), value <= 1, self.device)
         return Goal("ratio", default, True, self.device)
 
 
@@ -129,7 +119,7 @@ class Sparsify(MethodOptions):
     step: ClassVar[str] = "sparsify"
     method: str = Field(default="magnitude", description="See: edgewright methods --step sparsify")
     sparsity: Share = Field(default=0.5, description="Share of the weights that are zero afterwards.")
-    pattern: str | None = Field(default=None, description='"2:4": of every 4 weights in a row, 2 are zero.')
+    pattern: Pattern | None = Field(default=None, description='"2:4": of every 4 weights in a row, 2 are zero.')
     scope: Literal["layer", "global"] = Field(
         default="global", description="The same share of every layer, or overall."
     )
@@ -149,8 +139,13 @@ class LowRank(GoalOptions):
     """Replace layers by products of smaller ones."""
 
     step: ClassVar[str] = "lowrank"
+    ratio: Share | None = Field(
+        default=None,
+        description="Share to remove of the MACs of those layers that can be factorised (of their stored bytes: "
+        "sparse_lowrank).",
+    )
     method: str = Field(default="tucker2", description="See: edgewright methods --step lowrank")
-    rank: Annotated[StrictInt, Field(ge=1)] | Literal["vbmf"] | None = Field(
+    rank: Rank | None = Field(
         default=None, description='One rank for all layers, or "vbmf": by variational Bayes. Default: by the goal.'
     )
     energy: Share | None = Field(default=None, description="Share of each layer's squared singular values to keep.")
@@ -165,6 +160,11 @@ class Teacher(Frozen):
 
     source: str | None = Field(default=None, description="As model.source.")
     weights: ProjectPath | None = Field(default=None, description="Its weights.")
+
+    @field_validator("source")
+    @classmethod
+    def _is_a_source(cls, value: str | None) -> str | None:
+        return None if value is None else check_model_source(value)
 
 
 class Distill(StepOptions):
@@ -182,9 +182,14 @@ class Distill(StepOptions):
         default="kd", description="One or several; see: edgewright methods --step distill"
     )
     temperature: float = Field(default=4.0, gt=0, description="Softens both distributions.")
-    alpha: float = Field(default=0.9, ge=0, le=1, description="Weight of the distillation; the labels' is 1 - alpha.")
+    alpha: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="Weight of the distillation; the labels' is 1 - alpha. Default: what suits the losses.",
+    )
     resolution: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="The student sees images of this height and width; the teacher sees them whole."
+        default=None,
+        description="Height and width that the student sees; the teacher sees images whole. "
+        "The outcome takes the same input as before, and shrinks it itself.",
     )
     layers: dict[str, str] = Field(
         default_factory=dict, description="Student layer to teacher layer for feature losses. Default: stage by stage."
@@ -195,12 +200,25 @@ class Distill(StepOptions):
     @field_validator("loss")
     @classmethod
     def _losses_are_known(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not value:
+            raise problem("needs at least one loss", seen=shown(value), next_step="leave the key out for the loss 'kd'")
         for name in (value,) if isinstance(value, str) else value:
             try:
                 find_method(cls.step, name)
             except ConfigError as error:
                 raise as_problem(error) from error
         return value
+
+    @field_validator("teacher", "student")
+    @classmethod
+    def _is_a_source(cls, value: str | tuple[Teacher, ...] | None) -> str | tuple[Teacher, ...] | None:
+        return check_model_source(value) if isinstance(value, str) else value
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Weights that the step reads."""
+        listed = [teacher.weights for teacher in self.teacher] if isinstance(self.teacher, tuple) else []
+        return tuple(path for path in (self.weights, *listed) if path)
 
     @property
     def sources(self) -> tuple[str, ...]:

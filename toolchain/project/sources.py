@@ -15,6 +15,7 @@ from toolchain.project.common import Frozen, problem, project_path, safe_name
 MODEL_SUFFIXES = (".pt2", ".onnx", ".tflite")
 SOURCE_KINDS = {"zoo": "zoo:", "callable": "module:callable", "file": "file"}
 MODEL_FORMS = "zoo:NAME, zoo:pytorchcv/NAME, module:callable, or a path ending in .pt2, .onnx or .tflite"
+TORCH_FORMS = "zoo:NAME, zoo:pytorchcv/NAME, module:callable, or a path ending in .pt2"
 DATA_FORMS = "digits, parquet:DIR, folder:DIR, npz:FILE or random"
 _DATA_WITHOUT_PATH = ("digits", "random")
 _DATA_WITH_PATH: tuple[Literal["parquet", "folder", "npz"], ...] = ("parquet", "folder", "npz")
@@ -69,6 +70,19 @@ def _read_model_source(value: Any, info: ValidationInfo) -> ModelSource:
     if _CALLABLE.fullmatch(value) and not value.startswith("zoo:"):
         return ModelSource(text=value, kind="callable", name=value)
     raise _refusal(value, "model", MODEL_FORMS, _model_hint(value))
+
+
+def check_model_source(value: str) -> str:
+    """The same text, if it has one of the forms of a model source that torch can change.
+
+    Raises:
+        PydanticCustomError: it has not.
+    """
+    torch_file = value.lower().endswith(".pt2")
+    known = torch_file or _ZOO.fullmatch(value) or (_CALLABLE.fullmatch(value) and not value.startswith("zoo:"))
+    if not known or value.lower().endswith((".onnx", ".tflite")):
+        raise _refusal(value, "model", TORCH_FORMS, _model_hint(value))
+    return value
 
 
 def _model_hint(value: str) -> str:

@@ -50,7 +50,8 @@ def _read_options(name: str, options: Any, info: ValidationInfo) -> StepOptions:
     try:
         return STEPS[name].model_validate(options, context=info.context)
     except ValidationError as error:
-        first = describe(error.errors()[0], STEPS[name])
+        deepest = max(error.errors(), key=lambda found: len(found["loc"]))  # of a union: the branch that fitted best
+        first = describe(deepest, STEPS[name])
         raise problem(
             first.sentence, seen=first.seen, allowed=first.allowed, next_step=first.next_step, at=(name, *first.at)
         ) from error

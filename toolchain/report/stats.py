@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 DRAWS = 4000
 CONFIDENCE = 0.95
 BATCHES = (20, 10, 5)
+#: 97.5 % quantiles of Student's t with 1, 2, ... degrees of freedom.
+T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 FEWEST_SAMPLES = 8  # below, the percentile interval of a median covers far less than it says
 
 
@@ -93,6 +95,22 @@ def speed_up(base: Metric, other: Metric) -> Ratio:
         spread = 1.96 * value * math.hypot(base.uncertainty / base.value, other.uncertainty / other.value)
         return Ratio(value, max(value - spread, 0.0), value + spread)
     return Ratio(value)
+
+
+def widened(ratio: Ratio, rounds: Sequence[float]) -> Ratio:
+    """The interval made to cover that of the mean of independent rounds' ratios, Student's t on their logarithms.
+
+    Args:
+        ratio: of pooled samples; stays as it is without an interval.
+        rounds: the same ratio, round by round; fewer than three say nothing.
+    """
+    if ratio.low is None or ratio.high is None or len(rounds) < 3:
+        return ratio
+    logs = np.log(np.asarray(rounds, dtype=np.float64))
+    quantile = T_975[min(len(logs) - 1, len(T_975)) - 1]
+    reach = quantile * float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    low, high = ratio.value * math.exp(-reach), ratio.value * math.exp(reach)
+    return Ratio(ratio.value, min(ratio.low, low), max(ratio.high, high))
 
 
 def _interval(base: Floats, other: Floats) -> tuple[float, float] | tuple[None, None]:

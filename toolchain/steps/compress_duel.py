@@ -8,6 +8,7 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from profiles.machine import describe, snapshot
 from profiles.measurement import Kind, Metric, as_stand_in, unavailable
@@ -35,8 +36,35 @@ def paced(settings: Settings) -> Settings:
     return dataclasses.replace(settings, runs=runs, min_runs=20, seconds=settings.seconds / ROUNDS, **warm)
 
 
-def duel(artifacts: Pair, settings: Settings, via: str, update: Update) -> tuple[Figures, Figures]:
-    """All of :data:`FIGURES` for each of two bundles of one device, measured in turn.
+@dataclasses.dataclass(frozen=True)
+class Duel:
+    """What was found of two bundles.
+
+    Attributes:
+        first, second: all of :data:`FIGURES`, the rounds pooled.
+        ratios: by figure: the first's over the second's, round by round.
+    """
+
+    first: Figures
+    second: Figures
+    ratios: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        sides = ({name: metric.as_dict() for name, metric in side.items()} for side in (self.first, self.second))
+        return {**dict(zip(("first", "second"), sides, strict=True)), "ratios": dict(self.ratios)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Duel:
+        """The inverse of :meth:`as_dict`."""
+        first, second = (
+            {name: Metric.from_dict(metric) for name, metric in data[which].items()} for which in ("first", "second")
+        )
+        return cls(first, second, {name: tuple(values) for name, values in data["ratios"].items()})
+
+
+def duel(artifacts: Pair, settings: Settings, via: str, update: Update) -> Duel:
+    """Two bundles of one device, measured in turn.
 
     Here both run in one process; on another machine each round of each is a run of its own.
 
@@ -45,15 +73,21 @@ def duel(artifacts: Pair, settings: Settings, via: str, update: Update) -> tuple
     """
     sides = _elsewhere(artifacts, settings, via, update) if via else _here(artifacts, settings, update)
     first, second = ({name: pooled(name, side) for name in FIGURES} for side in sides)
-    return first, second
+    return Duel(first, second, {name: ratios(name, *sides) for name in FIGURES})
 
 
-def best_figure(first: Figures, second: Figures) -> tuple[Metric, Metric]:
-    """The same figure of both: the first that both have, one that was counted before one that is only estimated."""
+def best_figure(found: Duel) -> str:
+    """The first figure that both have, one that was counted before one that is only estimated."""
+    first, second = found.first, found.second
     both = [name for name in FIGURES if first[name].available and second[name].available]
     counted = [name for name in both if first[name].kind is not Kind.ESTIMATED]
-    name = next(iter((*counted, *both)), FIGURES[0])
-    return first[name], second[name]
+    return next(iter((*counted, *both)), FIGURES[0])
+
+
+def ratios(name: str, first: Sequence[Figures], second: Sequence[Figures]) -> tuple[float, ...]:
+    """How many times the second's figure the first's is, in every round that has both."""
+    pairs = [(one.get(name), two.get(name)) for one, two in zip(first, second, strict=True)]
+    return tuple(one.value / two.value for one, two in pairs if one and two and one.value and two.value)
 
 
 def _here(artifacts: Pair, settings: Settings, update: Update) -> list[list[Figures]]:

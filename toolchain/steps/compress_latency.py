@@ -24,7 +24,7 @@ from toolchain.compress.recipe import uses_clock
 from toolchain.compress.rows import START, Speed
 from toolchain.compress.stages import Stage, model_digest
 from toolchain.steps.compile import build_one
-from toolchain.steps.compress_duel import FIGURES, Figures, best_figure, duel, paced
+from toolchain.steps.compress_duel import FIGURES, Duel, best_figure, duel, paced
 from toolchain.steps.plan import Plan, make_plans
 from toolchain.steps.torch_exports import TorchExports, model_files
 from toolchain.steps.torch_stage import Candidate, Staged
@@ -108,7 +108,8 @@ class DeviceClock:
         if isinstance(bundle, _Failed):
             raise UnsupportedError(f"wanted a time of one inference on {plan.name}", seen=bundle.reason)
         yardstick, seconds = self._yardsticks.get(plan.name, (bundle, 0.0))
-        before, after = (figures[FIGURES[0]] for figures in self._duel(yardstick, bundle, plan))
+        found = self._duel(yardstick, bundle, plan)
+        before, after = found.first[FIGURES[0]], found.second[FIGURES[0]]
         for metric in (before, after):
             if not metric.value:
                 seen = metric.reason or "0 s"
@@ -122,8 +123,10 @@ class DeviceClock:
         old, new = (self._bundle(self._staged(stage), plan) for stage in (before, after))
         if isinstance(old, _Failed) or isinstance(new, _Failed):
             return Comparison(_missing(old, new), _missing(new, old))
-        first, second = best_figure(*self._duel(old, new, plan))
-        return Comparison(first, second, speed_of(first, second))
+        found = self._duel(old, new, plan)
+        name = best_figure(found)
+        first, second = found.first[name], found.second[name]
+        return Comparison(first, second, speed_of(first, second, found.ratios.get(name, ())))
 
     def _plan(self, name: str) -> Plan:
         if name in self._plans:
@@ -153,14 +156,14 @@ class DeviceClock:
         except EdgewrightError as error:
             return _Failed(f"{error.wanted}: {error.seen}" if error.seen else error.wanted)
 
-    def _duel(self, first: Path, second: Path, plan: Plan) -> tuple[Figures, Figures]:
+    def _duel(self, first: Path, second: Path, plan: Plan) -> Duel:
         """From the cache where these very bundles were measured on this machine before."""
         artifacts = (load_artifact(first, verify=False), load_artifact(second, verify=False))
         via = plan.entry.via or ""
         why = next((artifact.not_run for artifact in artifacts if artifact.not_run and not via), "")
         if why:
             missing = {name: unavailable(name, why) for name in FIGURES}
-            return missing, missing
+            return Duel(missing, missing)
         inputs = {
             "bundles": [artifact.digest() for artifact in artifacts],
             "settings": self._settings,
@@ -170,29 +173,30 @@ class DeviceClock:
 
         def produce(out: Path) -> None:
             found = duel(artifacts, self._settings, via, step.update)
-            plain = [{name: metric.as_dict() for name, metric in figures.items()} for figures in found]
-            (out / "figures.json").write_text(json.dumps(plain))
+            (out / "figures.json").write_text(json.dumps(found.as_dict()))
 
         with self._source.model.progress.step(f"measure before and after on {plan.name}") as step:
             cached = self._source.model.cache.folder("duel", inputs, produce)
             step.cached = cached.hit
-        sides = json.loads((cached.path / "figures.json").read_text())
-        first_found, second_found = ({k: Metric.from_dict(m) for k, m in side.items()} for side in sides)
-        return first_found, second_found
+        return Duel.from_dict(json.loads((cached.path / "figures.json").read_text()))
 
     @staticmethod
     def _place(plan: Plan) -> dict[str, str]:
         return {"via": plan.entry.via or "", "machine": describe(snapshot())}
 
 
-def speed_of(before: Metric, after: Metric) -> Speed | None:
-    """How many times faster, where the figures are of one kind."""
+def speed_of(before: Metric, after: Metric, rounds: Sequence[float] = ()) -> Speed | None:
+    """How many times faster, where the figures are of one kind.
+
+    The interval is that of the pooled samples, or that of the rounds' ratios where those differ more: each round loads
+    the engines anew, and what that does to a model's speed is the same for all samples of the round.
+    """
     from toolchain.report.ranking import judge
-    from toolchain.report.stats import speed_up
+    from toolchain.report.stats import speed_up, widened
 
     if not comparable([before, after]) or not before.value or not after.value:
         return None
-    ratio = speed_up(before, after)
+    ratio = widened(speed_up(before, after), rounds)
     return Speed(ratio.value, ratio.low, ratio.high, judge(ratio).value)
 
 

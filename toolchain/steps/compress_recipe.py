@@ -13,6 +13,7 @@ from toolchain.cache import source_digest, step_key
 from toolchain.compress.clock import Clock
 from toolchain.compress.context import Context
 from toolchain.compress.keep import NotKeptError, load_model, load_row, save_stage
+from toolchain.compress.naming import named
 from toolchain.compress.recipe import Recipe
 from toolchain.compress.rows import Row
 from toolchain.compress.stages import CODE, NOT_KEPT, Make, Stage
@@ -51,9 +52,13 @@ def compressed(model: TorchModel, open_clock: Callable[[], Clock | None]) -> Com
     if not section.steps:
         return Compressed(Staged(model))
     check_torch_device(section.torch_device)
+    check_others(model)
     clock = open_clock()
     if clock is None:  # nobody else will say so before the end
-        TorchExports(Staged(model)).files(("pt2",))
+        exports = TorchExports(Staged(model))
+        _ = model.module  # trained before the check, so that the training is a step of its own
+        with model.progress.step("check that the model can be exported", numbered=False):
+            exports.files(("pt2",))
     recipe = Recipe(
         start=lambda: model.module,
         steps=tuple(step.options for step in section.steps),
@@ -82,6 +87,29 @@ def check_torch_device(name: str) -> None:
             allowed='"cpu" on this machine',
             next_step="leave the key out, or install a PyTorch with CUDA",
         )
+
+
+def check_others(model: TorchModel) -> None:
+    """Refuse students and teachers that are not there, before anything is trained.
+
+    Raises:
+        ConfigError: an unknown network of the zoo, or a file that is missing.
+    """
+    from toolchain.frontend.source import default_input
+
+    steps = [step.options for step in model.project.compress.steps]
+    for number, options in ((n, each) for n, each in enumerate(steps, 1) if isinstance(each, Distill)):
+        with named(number, options):
+            for source in options.sources:
+                default_input(source)
+            files = [*options.files, *(Path(text) for text in options.sources if text.endswith(".pt2"))]
+            for path in (model.project.folder / file for file in files):
+                if not path.is_file():
+                    raise ConfigError(
+                        "wanted a teacher's or a student's file",
+                        seen=f"{path}: {'a folder' if path.is_dir() else 'no such file'}",
+                        next_step="correct the path; relative ones begin at the folder of the project file",
+                    )
 
 
 def make_context(model: TorchModel) -> Context:

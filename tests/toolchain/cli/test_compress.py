@@ -101,7 +101,7 @@ def test_an_impossible_goal_names_what_can_be_reached(example, cli):
     (example / "impossible.toml").write_text(text)
     refused = cli("compress", "impossible.toml", "--no-profile").refused(3)
     assert refused.wanted.startswith("step 1 of the recipe, prune (group_norm): wanted a model with at most")
-    assert "MACs" in refused.seen and refused.allowed.startswith("macs of ")
+    assert "MACs" in refused.seen and refused.allowed.startswith("macs = ")
 
 
 def test_an_empty_data_set(example, cli):

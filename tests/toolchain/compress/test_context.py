@@ -1,13 +1,17 @@
 """What steps may use: batches, training, scores."""
 
+import copy
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
 
 from profiles.errors import DataError
 from toolchain.compress import Context
+from toolchain.compress.context import Feeds
 from toolchain.frontend.specs import TrainSpec
+from toolchain.frontend.train import feed
 
 torch = pytest.importorskip("torch", reason="compression works on torch modules")
 
@@ -26,6 +30,33 @@ def test_batches_are_drawn_by_the_seed(around):
     other = next(dataclasses.replace(around, seed=1).batches("a test", 1, 8))
     assert not np.array_equal(other.indices, first[0].indices)
     assert torch.equal(first[0].x, torch.from_numpy(around.data.train.batch(first[0].indices)))
+
+
+def test_samples_are_uploaded_once(around, monkeypatch):
+    """Contexts that were made from each other share the feed; other samples or another device have their own."""
+    opened = []
+
+    def open_feed(data, spec, device):
+        assert not spec.augment
+        opened.append((data, device))
+        return feed.ArrayFeed(data, spec)
+
+    monkeypatch.setattr(feed, "open_feed", open_feed)
+    for one in (around, dataclasses.replace(around, seed=1), around):
+        list(one.batches("a test", 2, 8))
+    assert len(opened) == 1
+    list(dataclasses.replace(around, data=dataclasses.replace(around.data, train=around.data.test)).batches("x", 1, 8))
+    list(around.batches("a test", 1, 8))
+    list(dataclasses.replace(around, device="other").batches("a test", 1, 8))
+    assert [device for _, device in opened] == ["cpu"] * 3 + ["other"]
+
+
+def test_the_remembered_samples_are_no_part_of_a_context(around):
+    same = dataclasses.replace(around, feeds=Feeds())
+    list(around.batches("a test", 1, 8))
+    assert same == around and "feeds" not in repr(around)
+    for copied in (copy.deepcopy(around.feeds), pickle.loads(pickle.dumps(around.feeds))):
+        assert copied._opened is None, "samples are not carried along"
 
 
 def test_more_samples_than_there_are(around):

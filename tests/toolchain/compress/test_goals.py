@@ -6,7 +6,7 @@ import pytest
 from profiles.errors import ConfigError, UnsupportedError
 from toolchain.compress import Context, Prune
 from toolchain.compress.costs import model_bytes, zero_share
-from toolchain.compress.goals import Goal, cost, limit, reach
+from toolchain.compress.goals import Goal, cost, limit, reach, told
 
 torch = pytest.importorskip("torch", reason="compression works on torch modules")
 AROUND = Context(inputs={"x": np.ones((1, 4), np.float32)})
@@ -44,16 +44,31 @@ def test_what_cannot_be_reached_names_what_can():
     with pytest.raises(UnsupportedError) as caught:
         reach(make, net(20), Goal("macs", 0.05), AROUND)
     assert caught.value.wanted == "wanted a model with at most 6 MACs"
-    assert (
-        caught.value.seen.startswith("12 MACs with the strongest setting")
-        and caught.value.allowed == "macs of 12 or more"
+    assert caught.value.seen == "12 MACs with the strongest setting that the structure allows"
+    assert caught.value.allowed == "macs = 12 or more, which is a share of 0.1" and caught.value.next_step.startswith(
+        "allow more"
     )
+    assert width(reach(make, net(20), Goal("macs", 12, relative=False), AROUND)) == 2, "what it names can be reached"
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "least", "most"),
+    [
+        ("macs", 40_960_001.0, "40960001 MACs", "40960001 MACs"),
+        ("params", 1234.5, "1235 parameters", "1234 parameters"),
+        ("bytes", 0.1 * 30, "3 B", "3 B"),
+        ("latency", 9.791e-6, "9.79 µs", "9.79 µs"),
+    ],
+)
+def test_amounts_that_were_counted_are_whole(kind, amount, least, most):
+    """All digits, because they are asked for next; a sum of fractions that misses a whole number is one."""
+    assert (told(kind, amount, up=True), told(kind, amount)) == (least, most)
 
 
 def test_a_weaker_method_reaches_less():
     with pytest.raises(UnsupportedError, match="at most 24 parameters") as caught:
         reach(make, net(20), Goal("params", 0.2), AROUND, strongest=0.5)
-    assert caught.value.allowed == "params of 60 or more"
+    assert caught.value.allowed == "params = 60 or more, which is a share of 0.5"
 
 
 def test_latency_is_asked_of_the_named_device():

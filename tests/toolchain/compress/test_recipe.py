@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from profiles.errors import ConfigError, DataError, ModelError
+from profiles.measurement import Kind, Metric
 from toolchain.compress import Context, Distill, Finetune, LowRank, Prune, Row, Sparsify, compress
+from toolchain.compress.clock import Comparison
 from toolchain.compress.recipe import title_of, uses_clock
+from toolchain.compress.rows import Speed
 from toolchain.frontend.specs import TrainSpec
 
 torch = pytest.importorskip("torch", reason="compression works on torch modules")
@@ -105,7 +108,60 @@ def test_a_method_that_fails_says_which_step_it_was(fakes):
 
 def test_a_goal_that_is_missed_is_flagged(fakes):
     row = compress(fakes.net(), [LowRank(method="nothing", macs=0.5)], example_input=X).rows[1]
-    assert row.flags == ("56 MACs are left; asked for were 28",) and row.kept
+    assert row.flags == ("56 MACs are left; asked for were 28 MACs",) and row.kept
+
+
+class Watch:
+    """A clock that writes down what it compares; a model is as slow as it is wide."""
+
+    def __init__(self):
+        self.pairs = []
+
+    def prepare(self, start, steps):
+        pass
+
+    def device(self, wanted):
+        return wanted or "here"
+
+    def identity(self, wanted):
+        return {}
+
+    def seconds(self, model, device):
+        return width(model)
+
+    def compare(self, before, after):
+        self.pairs.append((width(before.model), width(after.model)))
+        old, new = (Metric(float(one), "s", Kind.MEASURED, "a clock") for one in self.pairs[-1])
+        judgement = "helped" if new.value < old.value else "not measurably"
+        return {"here": Comparison(old, new, Speed(old.value / new.value, judgement=judgement))}
+
+
+def test_the_whole_recipe_is_measured_against_its_start(fakes, blobs):
+    around = Context(inputs={"x": np.ones((1, 4), np.float32)}, data=blobs, training=FAST)
+    halve, nothing = Prune(method="halve"), Prune(method="nothing", guard=True)
+    clock = Watch()
+    rows = compress(fakes.net(8), [halve, halve, Finetune(epochs=1), nothing], context=around, clock=clock).rows
+    assert clock.pairs == [(8, 4), (4, 2), (2, 2), (8, 2)], "the training is not measured, the whole is"
+    assert [row.kept for row in rows] == [True, True, True, True, False]
+    assert [row.total["here"].ratio if row.total else None for row in rows] == [None, None, None, 4.0, None]
+    assert Row.from_dict(rows[3].as_dict()) == rows[3]
+
+
+def test_a_single_step_is_the_whole(fakes):
+    clock = Watch()
+    rows = compress(fakes.net(8), [Prune(method="halve")], example_input=X, clock=clock).rows
+    assert clock.pairs == [(8, 4)] and rows[1].total == rows[1].speed
+    assert (
+        compress(fakes.net(), [Prune(method="nothing", guard=True)], example_input=X, clock=Watch()).rows[0].total == {}
+    )
+
+
+def test_a_training_at_the_start_has_no_speed(fakes, blobs):
+    """The same network twice: whatever the clock says of it is chance."""
+    around = Context(inputs={"x": np.ones((1, 4), np.float32)}, data=blobs, training=FAST)
+    clock = Watch()
+    start, step = compress(fakes.net(8), [Finetune(epochs=1)], context=around, clock=clock).rows
+    assert clock.pairs == [(8, 8)] and step.speed == {} and step.latency == start.latency != {}
 
 
 def test_a_step_that_costs_too_much_accuracy_is_rolled_back_where_it_is_guarded(fakes, blobs):

@@ -85,7 +85,8 @@ def test_a_step_for_a_device_that_the_project_has_not(refusal, load):
 
 def test_exported_models_are_not_compressed(refusal):
     error = refusal('[model]\nsource = "net.pt2"\n[compress]\nsteps = [{ finetune = {} }]\n')
-    assert error.wanted == "edge.toml, line 3: compress cannot compress 'net.pt2', which is an exported model"
+    assert error.wanted == "edge.toml, line 3: compress needs a model that PyTorch can change"
+    assert error.seen == "'net.pt2', an exported model" and "zoo:" in error.allowed and error.next_step
     project_from_dict({"model": {"source": "net.onnx"}, "compress": {"steps": []}})
 
 

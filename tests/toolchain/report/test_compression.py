@@ -1,5 +1,6 @@
 """What compression did, in words, on the page and as curves."""
 
+import dataclasses
 import json
 
 import pytest
@@ -46,6 +47,20 @@ def test_the_whole_in_one_sentence():
     assert [points(change) for change in (-0.005, 0.0, -1e-9, 0.012)] == [
         "−0.50 points", "±0.00 points", "±0.00 points", "+1.20 points",
     ]  # fmt: skip
+
+
+def test_the_whole_says_how_fast_it_became_and_how_that_is_known():
+    end = dataclasses.replace(
+        ROWS[3],
+        params=1100,
+        macs=8_000_000,
+        latency={**timed(4e-3), "chip": Metric(9.0, "1", Kind.SIMULATED, "instructions")},
+        total={"here": Speed(1.01, 0.9, 1.1, "not measurably"), "chip": Speed(1.5, 1.5, 1.5, "helped")},
+    )
+    assert verdict((ROWS[0], end)) == (
+        "1 step: as many MACs, 1.10 × as many parameters, 4.00 × fewer stored bytes, accuracy +1.00 points, "
+        "not measurably faster on here: ×1.01 (0.90–1.10), faster on chip: ×1.50 (1.50–1.50), simulated"
+    )
 
 
 def test_every_line_is_against_the_model_before():

@@ -13,7 +13,7 @@ from targets.artifact import NOT_RUN, load_artifact
 from toolchain.cache import open_cache
 from toolchain.progress import Progress
 from toolchain.project import project_from_dict
-from toolchain.steps.compress_duel import FIGURES
+from toolchain.steps.compress_duel import FIGURES, Duel
 from toolchain.steps.source import open_source
 
 NET = """
@@ -129,7 +129,7 @@ def test_latencies_before_and_after_in_one_run(opened):
 
 def test_a_step_that_does_not_help_is_rolled_back(opened, monkeypatch):
     same = dict.fromkeys(FIGURES, Metric(1e-5, "s", Kind.MEASURED, "a clock", samples=(1e-5,) * 9))
-    monkeypatch.setattr("toolchain.steps.compress_latency.duel", lambda *_: (same, same))
+    monkeypatch.setattr("toolchain.steps.compress_latency.duel", lambda *_: Duel(same, same))
     steps = [{"prune": {"method": "nothing", "guard": True}}, {"prune": {"method": "halve"}}]
     source, _ = opened(steps, Settings(runs=7))
     rows = source.rows()
@@ -248,3 +248,23 @@ def test_a_dry_run_names_the_steps(opened):
     source, _ = opened([{"prune": {"method": "halve"}}, {"finetune": {}}])
     assert source.planned("onnx")[1:] == ["compress: prune (halve)", "compress: finetune", "export to ONNX"]
     assert source.steps({"onnx"}) == 5
+
+
+def test_teachers_that_are_not_there_are_refused_before_anything_is_trained(opened):
+    for options, seen in (
+        ({"weights": "nowhere.pt"}, "nowhere.pt: no such file"),
+        ({"teacher": "nowhere.pt2"}, "nowhere.pt2: no such file"),
+        ({"teacher": "zoo:resnet5", "weights": "blobs.npz"}, "resnet5"),
+        ({"teacher": [{"source": "zoo:resnet8", "weights": "."}]}, "a folder"),
+    ):
+        source, shown = opened([{"finetune": {"epochs": 1}}, {"distill": options}], train={"epochs": 99, "batch": 7})
+        with pytest.raises(ConfigError, match=r"step 2 of the recipe, distill \(kd\)") as caught:
+            source.rows()
+        assert seen in caught.value.seen and "train" not in shown.getvalue()
+
+
+def test_without_a_clock_the_check_of_the_export_is_no_step_of_its_own(opened):
+    source, shown = opened([{"prune": {"method": "nothing"}}])
+    source.rows()
+    numbered = [line.partition("] ")[2].split()[0] for line in shown.getvalue().splitlines() if line.startswith("[")]
+    assert numbered == ["train", "compress"] and "\ncheck that the model can be exported" in shown.getvalue()

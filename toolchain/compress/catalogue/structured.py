@@ -78,7 +78,7 @@ METHODS: tuple[Method, ...] = (
         "Molchanov, Mallya, Tyree, Frosio & Kautz 2019, Importance Estimation for Neural Network Pruning, "
         "arXiv:1906.10771",
         implementation=f"{_HERE}.gradients:taylor",
-        needs=("data",),
+        needs=("data", "labels"),
         limits=f"First order: channels that matter together are judged one by one. {_LATENCY_LIMIT}",
     ),
     _method(
@@ -86,8 +86,9 @@ METHODS: tuple[Method, ...] = (
         "Least second-order change of the loss (optimal brain damage), lifted to channels",
         "LeCun, Denker & Solla 1990, Optimal Brain Damage, NIPS 2",
         implementation=f"{_HERE}.gradients:hessian",
-        needs=("data",),
-        limits="Assumes a trained model and layers that are twice differentiable; the diagonal is estimated by draws.",
+        needs=("data", "labels"),
+        limits="Assumes a trained model and layers that are twice differentiable; the diagonal is estimated by draws, "
+        "on 128 samples at most.",
     ),
     _method(
         "thinet",
@@ -102,7 +103,8 @@ METHODS: tuple[Method, ...] = (
         "Channels whose feature maps have the least rank",
         "Lin et al. 2020, HRank: Filter Pruning using High-Rank Feature Map, arXiv:2002.10179",
         needs=("data",),
-        limits="Needs feature maps with height and width above 1: channels that only linear layers read stay.",
+        limits="Needs feature maps with height and width above 1: channels that only linear layers read stay. Looks at "
+        "64 samples at most, fewer of large networks.",
     ),
     _method(
         "energy_aware",

@@ -52,6 +52,11 @@ class Distillation(torch.nn.Module):  # type: ignore[misc]
         parts = [self.task, *self.fused, *(term for terms in self.inner for term in terms)]
         return all(getattr(part, "captured", False) for part in parts)
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the task's loss counts; terms that need labels say so when they are built."""
+        return self.alpha < 1
+
     def extra_repr(self) -> str:
         """For ``repr``: teachers by the hash of their weights."""
         teachers = ", ".join(guide.digest for guide in self._guides)

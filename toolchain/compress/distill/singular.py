@@ -99,6 +99,7 @@ class SingularVectors(OnPairs):
     ECCV 2018, arXiv:1807.06819, section 3.
     """
 
+    captured = False  # the solver waits for what it finds
     name: ClassVar[str] = "svd_ss"
     maps: ClassVar[bool] = True
     least: ClassVar[int] = 2

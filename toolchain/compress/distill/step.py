@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -95,10 +94,8 @@ def _learn(
 ) -> dict[str, Any]:
     """One training of a student; facts for the row."""
     with objective(student, teachers, options, terms, context) as (loss, pairs):
-        unlabelled = loss.alpha == 1 and context.samples(PURPOSE).train.labels is None
-        around = dataclasses.replace(context, task="reconstruction") if unlabelled else context
         purpose = f"{PURPOSE}, {who}"
         wanted, hooks = cast("Any", loss), [ClipGradients(LONGEST)]
-        losses = around.fit(student, purpose, epochs=options.epochs, lr=options.lr, objective=wanted, hooks=hooks)
+        losses = context.fit(student, purpose, epochs=options.epochs, lr=options.lr, objective=wanted, hooks=hooks)
     facts: dict[str, Any] = {"alpha": loss.alpha, "pairs": pairs}
     return {**facts, "final_loss": losses[-1]} if losses else facts

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from tensorly.decomposition import parafac
 from torch import nn
 
 from profiles.errors import ConfigError
@@ -119,6 +118,8 @@ def rebuilt(factors: _Factors) -> Matrix:
 
 def _decompose(tensor: Matrix, rank: int, rounds: int, seed: int, pull: float = 0.0) -> _Factors:
     """Factors whose columns of one component have the same norm, so that no stage's values are much larger."""
+    from tensorly.decomposition import parafac
+
     norm = float(np.linalg.norm(tensor)) or 1.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a kernel has fewer singular vectors than the rank

@@ -10,6 +10,7 @@ from torch import nn
 
 from profiles.errors import ConfigError, ModelError
 from toolchain.compress.context import Context
+from toolchain.compress.lowrank.balance import balance
 from toolchain.compress.lowrank.correct import Pair, drift, refit, renormalise
 from toolchain.compress.lowrank.cp import Cp
 from toolchain.compress.lowrank.metric import measure
@@ -18,7 +19,7 @@ from toolchain.compress.lowrank.plan import Factorised, Task, choose, summary
 from toolchain.compress.lowrank.scheme import Metrics, Scheme, no_metric
 from toolchain.compress.lowrank.scratch import BnSeparable, fold, forget
 from toolchain.compress.lowrank.sites import find
-from toolchain.compress.lowrank.sparse import SparseLowRank
+from toolchain.compress.lowrank.sparse import SparseLowRank, Sum
 from toolchain.compress.lowrank.tucker import Tucker2
 from toolchain.compress.passes import Outcome
 from toolchain.frontend.train.environment import bounded_threads, deterministic
@@ -59,8 +60,9 @@ def cp(model: nn.Module, options: StepOptions, context: Context) -> Outcome:
 
 
 def sparse_lowrank(model: nn.Module, options: StepOptions, context: Context) -> Outcome:
-    """Two layers side by side: :class:`toolchain.compress.lowrank.sparse.SparseLowRank`."""
-    return _post(model, options, context, lambda metrics: SparseLowRank())
+    """Two layers side by side: :class:`toolchain.compress.lowrank.sparse.SparseLowRank`; zeros outlive training."""
+    kept = dataclasses.replace(context, keep_zeros=True)
+    return _post(model, options, kept, lambda metrics: SparseLowRank())
 
 
 def bn_lowrank(model: nn.Module, options: StepOptions, context: Context) -> Outcome:
@@ -96,6 +98,8 @@ def _post(model: nn.Module, options: StepOptions, context: Context, make: _Make,
     else:
         made = task.build(choose(task, lowrank))
     facts = summary(task, made)
+    for name in made.ranks:
+        _balance(made.model.get_submodule(name))
     context.fit(made.model, _purpose(options), epochs=options.epochs, lr=options.lr)
     return Outcome(made.model.eval(), facts, (*notes, *made.notes))
 
@@ -115,6 +119,11 @@ def _mended(task: Task, options: LowRank, make: _Make) -> tuple[Task, Factorised
         tried.append((drift(pair, context, purpose, samples), one, made))
     _, one, made = min(tried, key=lambda attempt: attempt[0])
     return one, made
+
+
+def _balance(layer: nn.Module) -> None:
+    """Factors of equal size, of a chain or of the low-rank part of a sum."""
+    balance(cast(nn.Sequential, layer.low if isinstance(layer, Sum) else layer))
 
 
 def _task(model: nn.Module, options: StepOptions, context: Context, scheme: Scheme) -> tuple[Task, tuple[str, ...]]:

@@ -55,7 +55,7 @@ class Site:
     @property
     def pointwise(self) -> bool:
         """Whether the weight is a matrix: a linear layer, or a 1x1 convolution."""
-        return bool(self.tensor.shape[2:] == (1, 1))
+        return tuple(self.layer.weight.shape[2:]) in ((), (1, 1))
 
     @property
     def macs(self) -> int:

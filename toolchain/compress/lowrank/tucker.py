@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from tensorly.decomposition import partial_tucker
 from torch import nn
 
 from toolchain.compress.lowrank import vbmf
@@ -13,6 +12,9 @@ from toolchain.compress.lowrank.pairs import Svd
 from toolchain.compress.lowrank.scheme import Built, Counts, Menu, Metric, Metrics, Price, candidates, dense, no_metric
 from toolchain.compress.lowrank.sites import Matrix, Site
 from toolchain.compress.lowrank.stages import conv
+
+#: Rounds of the alternation at most, and the share of the squared norm that one must gain for another to follow.
+ROUNDS, TOLERANCE = 30, 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +30,9 @@ class Tucker2:
 
     Kim et al. 2016 (arXiv:1511.06530): a partial Tucker decomposition along both channel axes; layers whose
     weight is a matrix get two factors (SVD). Errors of all pairs of ranks come from one higher-order SVD
-    (De Lathauwer et al. 2000), chosen ranks are decomposed by TensorLy's alternating least squares (HOOI), which
-    is never worse. With a metric (A, B_c on the channels) A W B_c is decomposed; then core and U are the best for the
-    whole metric (A, B) given V: a reduced-rank regression (Izenman 1975).
+    (De Lathauwer et al. 2000), chosen ranks are decomposed by :func:`hooi`, which is never worse. With a metric
+    (A, B_c on the channels) A W B_c is decomposed; then core and U are the best for the whole metric (A, B) given V:
+    a reduced-rank regression (Izenman 1975).
     """
 
     saves = "macs"
@@ -46,8 +48,8 @@ class Tucker2:
             return self._matrix.menu(site)
         known = self._decomposed(site)
         outs, inners = (candidates(full, self._round_to) for full in known.kept.shape)
-        pairs = np.stack([axis.ravel() for axis in np.meshgrid(outs, inners, indexing="ij")], 1)
-        pairs = np.unique([_useful(site, *pair) for pair in pairs], axis=0)
+        outs, inners = (axis.ravel() for axis in np.meshgrid(outs, inners, indexing="ij"))
+        pairs = np.unique(np.stack(_useful(site, outs, inners), 1), axis=0)
         left = known.kept[-1, -1] - known.kept[pairs[:, 0] - 1, pairs[:, 1] - 1]
         total = float(known.kept[-1, -1]) or 1.0
         unit = 1.0 if self._metrics(site) else total
@@ -66,13 +68,13 @@ class Tucker2:
         """Of the unfoldings along both channel axes."""
         if site.pointwise:
             return self._matrix.vbmf(site)
-        return _useful(site, *(max(vbmf.rank(_unfolded(site.tensor, axis)), 1) for axis in (0, 1)))
+        return _pair(site, *(max(vbmf.rank(_unfolded(site.tensor, axis)), 1) for axis in (0, 1)))
 
     def uniform(self, site: Site, rank: int) -> tuple[int, ...]:
         """At most O and I, and what the other rank can use."""
         if site.pointwise:
             return self._matrix.uniform(site, rank)
-        return _useful(site, min(rank, site.tensor.shape[0]), min(rank, site.tensor.shape[1]))
+        return _pair(site, min(rank, site.tensor.shape[0]), min(rank, site.tensor.shape[1]))
 
     def build(self, site: Site, ranks: tuple[int, ...]) -> Built:
         """Three layers; see the class."""
@@ -90,7 +92,7 @@ class Tucker2:
     def _factors(self, site: Site, ranks: tuple[int, ...]) -> tuple[Matrix, Matrix, Matrix]:
         """V^T (R_in, I), the core (R_out, R_in, kh, kw), U (O, R_out)."""
         known, metric = self._decomposed(site), self._metrics(site)
-        (core, (u, v)), _ = partial_tucker(known.tensor, list(ranks), modes=[0, 1], n_iter_max=30, tol=1e-7)
+        core, u, v = hooi(known.tensor, *ranks)
         if metric is None:
             return v.T, core, u
         first = v.T @ metric.channels_inverse
@@ -107,10 +109,37 @@ class Tucker2:
         return self._known[site.name]
 
 
-def _useful(site: Site, out: int, inner: int) -> tuple[int, int]:
-    """The part of two ranks that the core can use: its rows are combinations of kh kw values per input, and so on."""
-    area = site.tensor.shape[2] * site.tensor.shape[3]
-    return min(int(out), int(inner) * area), min(int(inner), int(out) * area)
+def hooi(tensor: Matrix, out: int, inner: int) -> tuple[Matrix, Matrix, Matrix]:
+    """Core (R_out, R_in, kh, kw), U (O, R_out), V (I, R_in) with the least ||W - core x_1 U x_2 V||, W (O, I, kh, kw).
+
+    Higher-order orthogonal iteration (De Lathauwer, De Moor & Vandewalle 2000, "On the best rank-1 and
+    rank-(R1, ..., RN) approximation", algorithm 4.2): in turn, U are the strongest left singular vectors of W x_2 V^T
+    unfolded along its first axis, and V those of W x_1 U^T along its second, from the higher-order SVD on; both by
+    the eigenvectors of the small Gram matrix. It ends when a round gains less than :data:`TOLERANCE` of the norm.
+    """
+    v = _basis(_unfolded(tensor, 1))[:, :inner]
+    kept, total = 0.0, float((tensor**2).sum())
+    for _ in range(ROUNDS):
+        u = _basis(_unfolded(np.einsum("oihw,is->oshw", tensor, v, optimize=True), 0))[:, :out]
+        left = np.einsum("oihw,or->rihw", tensor, u, optimize=True)
+        v = _basis(_unfolded(left, 1))[:, :inner]
+        core = np.einsum("rihw,is->rshw", left, v, optimize=True)
+        before, kept = kept, float((core**2).sum())
+        if kept - before <= TOLERANCE * total:
+            break
+    return core, u, v
+
+
+def _useful(site: Site, outs: Counts, inners: Counts) -> tuple[Counts, Counts]:
+    """The part of ranks that the core can use: its rows are combinations of kh kw values per input, and so on."""
+    high, wide = site.tensor.shape[2:]
+    return np.minimum(outs, inners * high * wide), np.minimum(inners, outs * high * wide)
+
+
+def _pair(site: Site, out: int, inner: int) -> tuple[int, int]:
+    """The same of one pair."""
+    outs, inners = _useful(site, np.array([out]), np.array([inner]))
+    return int(outs[0]), int(inners[0])
 
 
 def _unfolded(tensor: Matrix, axis: int) -> Matrix:

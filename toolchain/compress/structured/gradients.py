@@ -30,6 +30,9 @@ BATCH = 128
 SMALL_BATCH = 16
 #: Random directions per batch in which the curvature is looked at.
 PROBES = 8
+#: Samples at most, and per batch, that the curvature is looked at with: with :data:`PROBES` directions each costs
+#: as much as some forty forward runs, so that all cost what training on 1,500 samples does.
+CURVED, CURVED_BATCH = 128, 32
 
 
 def taylor(model: torch.nn.Module, options: StepOptions, context: Context) -> Outcome:
@@ -48,7 +51,8 @@ def hessian(model: torch.nn.Module, options: StepOptions, context: Context) -> O
     LeCun, Denker & Solla 1990, "Optimal Brain Damage", NIPS 2, equation 5 lifted from weights to gates:
     s_j = 1/2 h_jj with h_jj = d2L/dm_j2, of which the size counts. The diagonal comes from products of the
     Hessian with vectors of random signs r: h_jj is the mean of r_j (H r)_j (Hutchinson), here over
-    :data:`PROBES` draws per batch. Only gates with gates are mixed, never single weights.
+    :data:`PROBES` draws per batch of :data:`CURVED_BATCH` samples, of at most :data:`CURVED` samples. Only gates with
+    gates are mixed, never single weights.
     """
     return prune_by(Hessian(), model, options, context)
 
@@ -80,9 +84,10 @@ class Hessian(Criterion):
     ) -> dict[str, torch.Tensor]:
         """Estimated half curvature of the loss per channel, without its sign."""
         sums, generator = _zeros(groups), torch.Generator().manual_seed(context.seed)
+        few = options.model_copy(update={"samples": min(options.samples, CURVED)})
         with _differentiable(model, context):
             count = 0
-            for loss in losses(model, options, context):
+            for loss in losses(model, few, context, CURVED_BATCH):
                 for name, part in curvature(model, groups, loss, generator).items():
                     sums[name] += part.double().cpu() / 2
                 count += 1

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from profiles.errors import UnsupportedError
+from profiles.errors import ModelError, UnsupportedError
 from profiles.runner import Array
 from toolchain.compress.context import Context
 from toolchain.compress.goals import UNITS, Goal, cost, limit
@@ -87,7 +87,10 @@ class Proposal:
 def _iteration(model: torch.nn.Module, budget: float, now: float, goal: Goal, job: Job) -> Proposal | None:
     """The best proposal; None if nothing saves anything any more."""
     options, context = job.options, job.context
-    pruner = open_pruner(model, options, context)
+    try:
+        pruner = open_pruner(model, options, context)
+    except ModelError:  # one channel is left everywhere
+        return None
     scores = job.criterion.score(model, pruner.groups, options, context)
     rooms = job.rooms(pruner)
     copies = Copies(model, options, context)

@@ -7,10 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
+from typing import Any
 
 #: x86 flags of /proc/cpuinfo that mean bfloat16 matrix arithmetic in hardware.
 BF16_FLAGS = ("avx512_bf16", "amx_bf16")
@@ -58,18 +55,30 @@ def deterministic(device: str = "cpu") -> Iterator[None]:
     if device != "cpu":  # as its documentation asks, before cuBLAS is first used
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
-        with torch.random.fork_rng(devices=[] if device == "cpu" else None):
+        with own_random(device):
             yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warn_only)
 
 
 @contextmanager
-def at_home(model: torch.nn.Module) -> Iterator[None]:
-    """The model goes back to the device where it was, whatever happens."""
-    home = next((p.device for p in model.parameters()), None)
+def own_random(device: str) -> Iterator[None]:
+    """What is drawn inside, on the processor and on ``device``, changes nothing that is drawn afterwards."""
+    import torch
+
+    kind = torch.device(device).type
+    forked = [] if kind == "cpu" else [device]
+    with torch.random.fork_rng(devices=forked, device_type="cuda" if kind == "cpu" else kind):
+        yield
+
+
+@contextmanager
+def at_home(*modules: Any) -> Iterator[None]:
+    """Each module goes back to the device where it was, whatever happens; one without tensors has none."""
+    homes = [next((v.device for part in (m.parameters(), m.buffers()) for v in part), None) for m in modules]
     try:
         yield
     finally:
-        if home is not None:
-            model.to(home)
+        for module, home in zip(modules, homes, strict=True):
+            if home is not None:
+                module.to(home)

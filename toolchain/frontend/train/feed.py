@@ -73,8 +73,8 @@ class ResidentFeed:
 
         self._data, self._augment, self._device = data, spec.augment, device
         raw = data.raw(np.arange(len(data)))
-        self._last = data.spec.layout == "NHWC"
-        if data.spec.layout == "NCHW":
+        self._first = data.spec.layout == "NCHW"
+        if self._first:
             raw = np.ascontiguousarray(np.moveaxis(raw, 1, 3))
         if spec.augment:
             raw = np.pad(raw, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)))
@@ -92,7 +92,7 @@ class ResidentFeed:
         rows = torch.from_numpy(indices).to(self._device, non_blocking=True)
         raw = self._moved(rows, generator) if self._augment else self._raw[rows]
         x = raw.float().mul_(self._factor).add_(self._offset)
-        if not self._last and x.ndim == 4:
+        if self._first:
             x = x.permute(0, 3, 1, 2)
         return Batch(x, None if self._labels is None else self._labels[rows], indices)
 

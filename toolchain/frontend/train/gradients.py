@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from toolchain.frontend.train.environment import own_random
 from toolchain.frontend.train.feed import Batch
 from toolchain.frontend.train.hooks import Hook, Objective, TrainingState
 
@@ -129,14 +130,17 @@ class Recorded:
         return Recording(graph, fixed, loss.detach(), [p.grad for p in self._parameters])
 
     def _warm_up(self, batch: Batch) -> None:
-        """A few runs on another stream, after which statistics and the like are what they were."""
+        """A few runs on another stream, after which statistics and random numbers are what they were.
+
+        A run that was resumed records in another epoch, and must draw the same numbers all the same.
+        """
         import torch
 
         state, objective = self._plain.state, self._plain.objective
         before = [(value, value.clone()) for part in (state.model, objective) for value in part.buffers()]
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
+        with own_random(state.device), torch.cuda.stream(side):
             for _ in range(WARM_UPS):
                 self._forget()
                 self._plain.loss(batch).backward()

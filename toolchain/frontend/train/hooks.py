@@ -41,7 +41,8 @@ class Objective(Protocol):
 
     Its ``repr`` must say everything that it depends on: it identifies the run in checkpoints. An attribute
     ``captured`` that is True says that it can be recorded as a CUDA graph: no waiting for values, the same shapes and
-    tensors in every step, nothing that depends on ``batch.indices``.
+    tensors in every step, nothing that depends on ``batch.indices``. An attribute ``needs_labels`` that is False says
+    that ``batch.labels`` may be None.
     """
 
     def __call__(self, output: Any, batch: Batch) -> torch.Tensor:
@@ -86,7 +87,8 @@ class Hook:
 
     Attributes:
         captured: set to True where the hook replaces no tensor that the forward run or the penalty reads, but
-            changes them in place; the step can then be recorded as a CUDA graph.
+            changes them in place, and where its penalty depends on nothing else (not on ``state.step``): the step can
+            then be recorded as a CUDA graph.
     """
 
     captured = False

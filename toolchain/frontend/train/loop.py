@@ -60,7 +60,7 @@ def train(
 
     Args:
         model: takes batches as ``data`` makes them; its initial weights are where training starts.
-        data: labelled, for classification.
+        data: labelled, for classification; an objective that says ``needs_labels = False`` does without.
         spec: how to train.
         task: ``classification`` or ``reconstruction``.
         checkpoint: a file that is written after every epoch, and taken up when it exists.
@@ -77,26 +77,30 @@ def train(
         OutputError: the checkpoint cannot be written.
     """
     spec = dataclasses.replace(spec, precision=resolve_precision(spec.precision, device))
-    _check(model, data, spec, task)
+    _check(model, data, spec, task, needs_labels=_needs_labels(task, objective))
     if data.train.store.keeps:
         data.train.prefetch(on_progress)
     extras = [repr(extra) for extra in (objective, *hooks) if extra is not None]
     run = run_identity(model, data.digest, spec, task, *extras)
-    loss = objective or task_loss(task, data.train, spec.label_smoothing)
-    with bounded_threads(spec.threads), deterministic(device), at_home(model):
+    loss = task_loss(task, data.train, spec.label_smoothing) if objective is None else objective
+    with bounded_threads(spec.threads), deterministic(device), at_home(model, loss):
         made = Run(model, data.train, spec, objective=loss, hooks=hooks, device=device)
         losses, resumed = made.all_epochs(run, checkpoint, on_progress)
     return TrainResult(spec.epochs, made.total, losses, spec.precision, resumed)
 
 
-def _check(model: torch.nn.Module, data: Splits, spec: TrainSpec, task: str) -> None:
+def _needs_labels(task: str, objective: Objective | None) -> bool:
+    return task == CLASSIFICATION and getattr(objective, "needs_labels", True)
+
+
+def _check(model: torch.nn.Module, data: Splits, spec: TrainSpec, task: str, *, needs_labels: bool) -> None:
     if is_exported(model):
         raise ConfigError("an exported program (.pt2) cannot be trained", next_step="give the module that it came from")
     if task not in TASKS:
         raise ConfigError("unknown task", seen=repr(task), allowed=", ".join(TASKS))
     if data.source == "random":
         raise DataError("random samples teach nothing", seen="data source 'random'", next_step="give real data")
-    if task == CLASSIFICATION and data.train.labels is None:
+    if needs_labels and data.train.labels is None:
         raise DataError("training a classifier needs labels", seen=f"{data.source} has none")
     if len(data.train) < 2:
         raise DataError("training needs at least two samples", seen=str(len(data.train)))

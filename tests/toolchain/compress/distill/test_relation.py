@@ -85,6 +85,8 @@ def test_irg_by_hand(build, seen):
     term = build("irg", [TRIANGLE, line], [TRIANGLE, TRIANGLE])
     found = term(seen(logits + 2, TRIANGLE, line), seen(logits, TRIANGLE, TRIANGLE), None)
     assert found.item() == pytest.approx((wrong + wrong + 4).item()), "edges, how they change, and vertices"
+    alike = seen(logits, line, TRIANGLE), seen(logits, TRIANGLE, line)
+    assert term(*alike, None).item() == pytest.approx((6 * wrong).item()), "1 for each layer, 2^2 for the change"
 
 
 @pytest.mark.parametrize("name", RELATIONS)

@@ -8,7 +8,7 @@ from tests.toolchain.compress.lowrank.geometry import metric_of, site_of
 from toolchain.compress.lowrank import cp
 from toolchain.compress.lowrank.pairs import Separable, Svd, tail
 from toolchain.compress.lowrank.sparse import decompose
-from toolchain.compress.lowrank.tucker import Tucker2
+from toolchain.compress.lowrank.tucker import Tucker2, hooi
 
 
 def site(out=6, inner=5, kernel=(3, 2), seed=0):
@@ -68,6 +68,26 @@ def test_tucker_finds_the_ranks_that_a_tensor_has():
     noisy = torch.from_numpy(tensor + 1e-3 * random.standard_normal(tensor.shape))
     one.layer.weight.data = noisy
     assert Tucker2().vbmf(one) == (2, 3)
+
+
+@pytest.mark.parametrize(("shape", "ranks"), [((8, 7, 3, 3), (3, 2)), ((1, 3, 3, 1), (1, 1)), ((6, 5, 1, 2), (4, 4))])
+def test_the_iteration_ends_where_tensorly_ends(shape, ranks):
+    partial_tucker = pytest.importorskip("tensorly.decomposition", reason="the oracle").partial_tucker
+    tensor = np.random.default_rng(0).standard_normal(shape)
+    core, u, v = hooi(tensor, *ranks)
+    np.testing.assert_allclose(u.T @ u, np.eye(ranks[0]), atol=1e-12)
+    np.testing.assert_allclose(core, np.einsum("oihw,or,is->rshw", tensor, u, v), atol=1e-12)
+    (other, _), _ = partial_tucker(tensor, list(ranks), modes=[0, 1], n_iter_max=200, tol=1e-12)
+    assert (core**2).sum() == pytest.approx((other**2).sum(), rel=1e-5)
+
+
+def test_the_iteration_is_exact_at_full_rank_and_better_than_where_it_starts():
+    tensor = np.random.default_rng(0).standard_normal((8, 7, 3, 3))
+    core, u, v = hooi(tensor, 8, 7)
+    np.testing.assert_allclose(np.einsum("rshw,or,is->oihw", core, u, v), tensor, atol=1e-12)
+    u, v = (np.linalg.svd(np.moveaxis(tensor, axis, 0).reshape(tensor.shape[axis], -1))[0] for axis in (0, 1))
+    start = np.einsum("oihw,or,is->rshw", tensor, u[:, :2], v[:, :2])
+    assert (hooi(tensor, 2, 2)[0] ** 2).sum() > (start**2).sum() * 1.01
 
 
 def test_tucker_in_a_metric_solves_a_reduced_rank_regression():

@@ -245,6 +245,25 @@ def test_normalisation_between_factors_folds_exactly():
     torch.testing.assert_close(model(x), before(x), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("method", ["svd", "separable", "tucker2", "cp", "svd_data"])
+def test_neighbouring_factors_weigh_the_same(method, with_data):
+    """Else no learning rate suits both: with samples, their covariances make one factor large and the other small."""
+    outcome = run(LowRank(method=method, macs=0.5, samples=64), with_data)
+    for name in outcome.facts["layers"]:
+        chain = outcome.model.get_submodule(name)
+        sizes = [float(stage.weight.detach().norm()) for stage in chain]
+        assert max(sizes) < 1.25 * min(sizes), (name, sizes)
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_zeros_of_sparse_lowrank_survive_the_training(epochs, with_data):
+    with_data = dataclasses.replace(with_data, training=TrainSpec(batch=16, precision="fp32"))
+    outcome = run(LowRank(method="sparse_lowrank", bytes=0.6, epochs=epochs, lr=0.01), with_data)
+    sparse = outcome.model[3].sparse.weight
+    assert float((sparse == 0).float().mean()) > 0.7
+    assert model_bytes(outcome.model) <= 0.6 * model_bytes(net())
+
+
 def test_sparse_lowrank_stores_less_and_computes_more(context):
     outcome = run(LowRank(method="sparse_lowrank", ratio=0.5), context)
     assert model_bytes(outcome.model) < 0.65 * model_bytes(net())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from toolchain.compress.context import Context
-from toolchain.compress.lowrank.correct import Pair, drift, refit, renormalise
+from toolchain.compress.lowrank.correct import Pair, _solve, drift, refit, renormalise
 from toolchain.compress.lowrank.metric import measure
 from toolchain.compress.lowrank.patches import Patches, rows
 from toolchain.compress.lowrank.sites import find
@@ -88,6 +88,33 @@ def test_the_metric_knows_the_covariance_of_the_inputs(around):
     np.testing.assert_allclose(metric.channels @ metric.channels, channels + level * np.eye(2), atol=1e-8)
 
 
+def test_the_mean_of_the_inputs_is_no_error(around):
+    """A bias takes it away: a shift of 10 leaves the covariance as it is."""
+    context = around((2,))
+    found = []
+    for shift in (0.0, 10.0):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3))
+        model[0].bias.data.fill_(shift)
+        sites, _ = find(model, context.tensors())
+        found.append(measure(model, sites, context, "the test", 256)(sites[1]).right)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-3, atol=1e-4)
+
+
+def test_few_positions_stand_for_all(around, monkeypatch):
+    """4 of 36 positions count nine times as much: gradients are summed over positions."""
+    context = around((2, 6, 6))
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.Flatten(), nn.Linear(108, 3))
+    sites, _ = find(model, context.tensors())
+    sizes = []
+    for positions in (36, 4):
+        monkeypatch.setattr("toolchain.compress.lowrank.metric.POSITIONS", positions)
+        left = measure(model, sites, context, "the test", 256)(sites[0]).left
+        sizes.append(float((left**2).sum()))
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.2)
+
+
 def test_measuring_leaves_the_model_as_it_was(around):
     context = around((2, 6, 6))
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(48, 3)).eval()
@@ -118,6 +145,18 @@ def test_last_factors_are_the_least_squares_of_what_they_see(around):
             error = (wanted - torch.cat([hidden, column], 1) @ best).pow(2).sum()
             said = (wanted - rows(model[: depth + 1](x)).flatten(0, 1)).pow(2).sum()
             assert error * (1 - 1e-6) <= said <= error * 1.001
+
+
+def test_where_the_samples_do_not_tell_the_factor_stays():
+    """Inputs (z, 0): the first column is fitted to y = 3 z + 1, the second keeps its 7."""
+    layer = nn.Linear(2, 1)
+    layer.weight.data = torch.tensor([[1.0, 7.0]])
+    z = torch.linspace(-1, 1, 9, dtype=torch.float64)
+    seen = torch.stack([z, torch.zeros(9), torch.ones(9)], 1)
+    with torch.no_grad():
+        _solve(layer, seen.T @ seen / 9, seen.T @ (3 * z + 1)[:, None] / 9, free=True)
+    assert layer.weight[0].tolist() == pytest.approx([3, 7], rel=2e-3)
+    assert layer.bias.item() == pytest.approx(1)
 
 
 def test_drift_is_the_divergence_of_what_is_predicted(around):

@@ -32,6 +32,19 @@ def test_the_unit_does_not_matter():
     assert vbmf.rank(matrix * 1e-6) == vbmf.rank(matrix) == vbmf.rank(matrix * 1e6)
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(200, 400), (150, 300)])
+def test_the_threshold_lies_where_the_corollary_says(rows, columns):
+    """The spectrum of noise of variance 1, and one value 4 % below and above sqrt(M (1 + tau) (1 + alpha / tau))."""
+    values = np.linalg.svd(np.random.default_rng(0).standard_normal((rows, columns)), compute_uv=False)
+    tau = 2.5129 * np.sqrt(rows / columns)
+    edge = np.sqrt(columns * (1 + tau) * (1 + rows / columns / tau))
+    for factor, wanted in ((0.96, 0), (1.04, 1)):
+        values[0] = factor * edge
+        matrix = np.zeros((rows, columns))
+        np.fill_diagonal(matrix, values)
+        assert vbmf.rank(matrix) == wanted
+
+
 def test_signals_below_the_threshold_are_noise():
     """At the true variance, a singular value counts from sigma sqrt(M (1 + tau) (1 + alpha / tau)) on: corollary 3."""
     rows, columns, sigma = 50, 100, 1.0

@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="maps are torch tensors")
 
 from toolchain.compress import Prune, compress  # noqa: E402
+from toolchain.compress.structured import feature_rank  # noqa: E402
 from toolchain.compress.structured.feature_rank import FeatureRank, map_ranks  # noqa: E402
 
 
@@ -32,3 +33,14 @@ def test_a_channel_that_is_constant_goes_first(net, around, groups_of):
     result = compress(model, [Prune(method="feature_rank", ratio=0.2, scope="layer")], context=context)
     assert result.model[0].weight.flatten(1).abs().sum(1).min() > 0
     assert any("'7' (the method has no score for it)" in note for note in result.rows[1].notes)
+
+
+def test_fewer_samples_where_maps_are_many(net, around, groups_of, monkeypatch):
+    """The net's only reader of maps has 6 of 6 x 6: 1296 each."""
+    seen = []
+    monkeypatch.setattr(feature_rank, "map_ranks", lambda x: seen.append(len(x)) or torch.ones(x.shape[1]))
+    groups = list(groups_of(net(), around()).values())
+    for work in (40 * 1296, 10 * 1296, 0):
+        monkeypatch.setattr(feature_rank, "WORK", work)
+        FeatureRank().score(net(), groups, Prune(method="feature_rank", samples=30), around())
+    assert seen == [30, 10, 4]

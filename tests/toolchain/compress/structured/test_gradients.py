@@ -92,6 +92,22 @@ def test_hessian_scores_half_the_curvature_without_its_sign(net, around, groups_
     assert torch.allclose(Hessian().score(model, [group], options, context)["7"], fixed.abs().double() / 2)
 
 
+def test_hessian_looks_at_so_many_samples_at_most(net, around, groups_of, monkeypatch):
+    """Its cost does not grow with ``samples``."""
+    group = groups_of(net(), around())["7"]
+    sizes = []
+
+    def count(model, groups, loss, generator):
+        sizes.append(1)
+        return {"7": torch.zeros(10)}
+
+    monkeypatch.setattr("toolchain.compress.structured.gradients.curvature", count)
+    Hessian().score(net(), [group], Prune(method="hessian", samples=100_000), around())
+    assert len(sizes) == 4
+    Hessian().score(net(), [group], Prune(method="hessian", samples=33), around())
+    assert len(sizes) == 4 + 2
+
+
 def test_scoring_leaves_no_trace(net, around, groups_of, options):
     model, context = net(), around()
     model[0].weight.requires_grad_(False)

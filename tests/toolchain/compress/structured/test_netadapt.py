@@ -80,6 +80,17 @@ def test_what_cannot_be_done_says_so(net, around):
     assert "or more" in caught.value.allowed
 
 
+def test_where_one_channel_is_left_everywhere_the_minimum_is_named(around):
+    torch.manual_seed(0)
+    layers = torch.nn.Conv2d(2, 3, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(48, 3)
+    model = torch.nn.Sequential(*layers).eval()
+    step = Prune(method="netadapt", params=0.1, cap=0.9, rounds=2, samples=16)
+    with pytest.raises(UnsupportedError, match="at most") as caught:
+        compress(model, [step], context=around())
+    least = (2 * 9 + 1) + (16 * 3 + 3)
+    assert caught.value.allowed == f"params of {least} or more"
+
+
 def test_proposals_train_on_other_samples_than_they_are_judged_by(around):
     context = around()
     teaching, judging = (each.data.train for each in parts(context, 32))

@@ -50,9 +50,14 @@ def test_filters_leave_biases_out(net, around, groups_of):
 @pytest.mark.parametrize(("method", "order"), [("l1", 1), ("l2", 2)])
 def test_the_smallest_filters_are_cut_off(net, around, method, order):
     model, context = net(), around(data=None)
+    with torch.no_grad():  # the least by one norm is the most by the other
+        model[0].weight.flatten(1)[:] = 1.0 / 3
+        model[0].weight.flatten(1)[3:] = 0.0
+        model[0].weight[3:, 0, 0, 0] = torch.tensor([3.0, 4.0, 5.0])
     result = compress(model, [Prune(method=method, ratio=0.5, scope="layer")], context=context)
     small = norm(model[0].weight.flatten(1), order).argsort()[:3]
     kept = [i for i in range(6) if i not in small]
+    assert kept == ([0, 1, 2] if order == 1 else [3, 4, 5])
     assert torch.equal(result.model[0].weight, model[0].weight[kept])
     assert result.rows[1].facts["channels"] == [["0", 6, 3], ["3", 8, 4], ["7", 10, 5]]
     assert result.rows[1].facts["kept"] == 0.5

@@ -40,7 +40,7 @@ def test_a_goal_that_cannot_be_reached_names_the_minimum(net, around):
     with pytest.raises(UnsupportedError) as caught:
         compress(net(), [Prune(method="l2", macs=0.01, cap=0.5)], context=around(data=None))
     strongest = compress(net(), [Prune(method="l2", ratio=0.5, cap=0.5, scope="layer")], context=around(data=None))
-    assert f"macs of {strongest.rows[1].macs:.6g} or more" in caught.value.allowed
+    assert f"macs = {strongest.rows[1].macs} or more" in caught.value.allowed
 
 
 def test_a_latency_goal_asks_the_named_device(net, around):

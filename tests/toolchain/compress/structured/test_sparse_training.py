@@ -15,6 +15,8 @@ from toolchain.compress.structured.slimming import ScalePenalty  # noqa: E402
 
 def test_slimming_adds_the_scales_to_the_loss(net, around, groups_of):
     model = net()
+    with torch.no_grad():
+        model[1].weight[2] = -3.0
     hook = ScalePenalty(list(groups_of(model, around()).values()), 0.01)
     wanted = 0.01 * (model[1].weight.abs().sum() + model[4].weight.abs().sum())
     penalty = hook.penalty(None)
@@ -25,6 +27,8 @@ def test_slimming_adds_the_scales_to_the_loss(net, around, groups_of):
 
 def test_slimming_scores_scales_and_leaves_groups_without_them(net, around):
     model, context = net(), around(data=None)
+    with torch.no_grad():  # of a large scale below 0
+        model[1].weight[2] = -3.0
     result = compress(model, [Prune(method="slimming", ratio=0.5, scope="layer")], context=context)
     kept = sorted(model[1].weight.abs().argsort()[3:].tolist())
     assert torch.equal(result.model[1].weight, model[1].weight[kept])

@@ -113,3 +113,14 @@ def test_thinet_loses_less_than_chance(net, around):
         made = compress(model, [Prune(method=method, ratio=0.5, scope="layer", samples=96)], context=context).model
         errors[method] = float((made(x) - model(x)).detach().square().mean())
     assert errors["thinet"] < 0.7 * errors["random"]
+
+
+def test_scores_are_shares_of_what_the_reader_makes(net, around, groups_of):
+    """So that layers compare: ten times the weights that read a group change nothing, and all channels cost all."""
+    model, step = net(), Prune(method="thinet", samples=40)
+    scores = []
+    for factor in (1, 10):
+        with torch.no_grad():
+            model[3].weight.mul_(factor)
+        scores.append(ThiNet().score(model, list(groups_of(model, around()).values()), step, around())["0"])
+    assert torch.allclose(*scores, rtol=1e-4) and float(scores[0].max()) >= 1 - 1e-6

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from toolchain.frontend.train.environment import bounded_threads, cpu_has_bf16, deterministic, resolve_precision
+from toolchain.frontend.train.environment import (
+    at_home,
+    bounded_threads,
+    cpu_has_bf16,
+    deterministic,
+    own_random,
+    resolve_precision,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,3 +51,22 @@ def test_determinism_and_random_state_come_back():
         torch.rand(5)
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.equal(torch.rand(2), expected)
+
+
+def test_what_is_drawn_for_oneself_changes_nothing_afterwards():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    with own_random("cpu"):
+        torch.rand(5)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_modules_go_home_after_an_error(monkeypatch):
+    """One with parameters, one with buffers only, and one that has neither and is nowhere."""
+    weights, statistics, nothing = torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2, affine=False), torch.nn.ReLU()
+    home, moved = torch.device("cpu"), []
+    monkeypatch.setattr(torch.nn.Module, "to", lambda module, device: moved.append((module, device)))
+    with pytest.raises(ZeroDivisionError), at_home(weights, statistics, nothing):
+        _ = 1 / 0
+    assert moved == [(weights, home), (statistics, home)]

@@ -50,6 +50,17 @@ def test_vectors_wait_on_the_device_too(blobs):
     torch.testing.assert_close(other.x, one.x, rtol=0, atol=1e-6)
 
 
+def test_axes_without_a_meaning_stay_where_they_are(tmp_path):
+    x = np.random.default_rng(0).standard_normal((12, 3, 4, 5)).astype(np.float32)
+    np.savez(tmp_path / "cubes.npz", x=x, y=np.arange(12) % 2)
+    data = load_data(DataSpec(f"npz:{tmp_path / 'cubes.npz'}"), InputSpec((1, 3, 4, 5), "")).train
+    one, other = (
+        kind.batch(np.array([2, 0]), np.random.default_rng(0)).x
+        for kind in (ArrayFeed(data, PLAIN), ResidentFeed(data, PLAIN, "cpu"))
+    )
+    torch.testing.assert_close(other, one, rtol=0, atol=1e-6)
+
+
 def test_the_processor_reads_arrays_and_a_device_keeps_them(blobs):
     assert isinstance(open_feed(blobs.train, PLAIN, "cpu"), ArrayFeed)
     assert isinstance(open_feed(blobs.train, PLAIN, "meta"), ResidentFeed)

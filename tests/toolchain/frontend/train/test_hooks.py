@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from profiles.errors import ConfigError, ModelError
+from profiles.errors import ConfigError, DataError, ModelError
 from toolchain.frontend import TrainSpec
 from toolchain.frontend.train import train
 from toolchain.frontend.train.gradients import Recorded, StepByStep, gradients_for
@@ -90,6 +90,23 @@ def test_the_parameters_of_an_objective_are_trained_too(blobs, tiny_net):
     objective = Scaled()
     train(tiny_net(), blobs, QUICK, objective=objective)
     assert objective.factor.item() != 1.0
+
+
+def test_an_objective_may_do_without_labels(blobs, tiny_net):
+    class Small(torch.nn.Sequential):
+        """Empty, and an objective all the same."""
+
+        needs_labels = False
+
+        def forward(self, output, batch):
+            assert batch.labels is None
+            return output.square().mean()
+
+    bare = dataclasses.replace(blobs, train=dataclasses.replace(blobs.train, labels=None))
+    assert train(tiny_net(), bare, QUICK, objective=Small()).losses[-1] > 0
+    for objective in (Scaled(), None):
+        with pytest.raises(DataError, match="training a classifier needs labels"):
+            train(tiny_net(), bare, QUICK, objective=objective)
 
 
 def test_hooks_and_objective_go_on_after_an_interruption(blobs, tiny_net, tmp_path):
