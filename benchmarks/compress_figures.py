@@ -25,7 +25,7 @@ class Figures:
         drops: accuracy of the dense model of the same seed less that.
         params, macs, stored: shares left; ``nonzero`` that of parameters that are not zero.
         speed: by engine: dense time over this model's: median, low, high over the rounds.
-        seconds: of the run with seed 0.
+        seconds: of the run with seed 0, and ``trained`` where.
         notes: what the method said.
     """
 
@@ -38,6 +38,7 @@ class Figures:
     nonzero: float
     speed: Mapping[str, Mapping[str, float]]
     seconds: float
+    trained: str
     notes: tuple[str, ...]
 
     @property
@@ -86,8 +87,13 @@ def _figures(row: Row, site: Site, base: dict, clocks: dict, baseline: str) -> F
         nonzero=left / start["params"],
         speed={engine: _ratio(times, row.name, baseline) for engine, times in clocks.items() if row.name in times},
         seconds=next(iter(found.values()))["seconds"],
+        trained=next(iter(found.values())).get("machine") or f"a machine with {_kind(next(iter(found.values())))}",
         notes=tuple(note for each in next(iter(found.values()))["rows"] for note in each["notes"]),
     )
+
+
+def _kind(made: dict) -> str:
+    return "a CUDA GPU" if str(made.get("device", "")).startswith("cuda") else "a processor"
 
 
 def _ratio(times: Mapping[str, Sequence[float]], name: str, baseline: str) -> dict[str, float]:

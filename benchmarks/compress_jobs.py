@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.common import say
 from benchmarks.compress_rows import DENSE_EPOCHS, TRAINED, Row
+from profiles.machine import describe, snapshot
 from toolchain.compress.context import Context
 from toolchain.frontend.data import Splits, load_data
 from toolchain.frontend.specs import DataSpec, InputSpec, ModelSpec, TrainSpec
@@ -170,6 +171,7 @@ def run_row(row: Row, seed: int, site: Site) -> str:
     made = compress(model, steps, context=context_for(site, seed))
     seconds = time.monotonic() - start
     found = {"name": row.name, "seed": seed, "seconds": seconds, "share": site.share, "device": site.device}
+    found["machine"] = _machine(site.device)
     found["rows"] = [_figures(each) for each in made.rows]
     _keep(site.result(row, seed), json.dumps(found, indent=1).encode())
     if seed == 0:
@@ -203,6 +205,13 @@ def prepared(step: Any, site: Site) -> Any:
     elif teacher:
         changes["teacher"] = tuple(each.model_copy(update={"weights": _weights(each.source, site)}) for each in teacher)
     return step.model_copy(update=changes)
+
+
+def _machine(device: str) -> str:
+    """What trains, in words."""
+    import torch
+
+    return str(torch.cuda.get_device_name()) if device.startswith("cuda") else describe(snapshot())
 
 
 def _weights(source: str, site: Site) -> Path | None:

@@ -45,6 +45,7 @@ def write_page(rows: Sequence[Row], site: Site) -> list[str]:
         teacher=TEACHER,
         useless=[f for f in found if f.speed and not any(f.gains(e) for e in f.speed) and f.row.family != "baseline"],
         absent=_absent(rows, found),
+        trained=sorted({each.trained for each in found}),
         span=span,
     )
     (RESULTS / "compression.md").write_text(text, encoding="utf-8")
@@ -56,8 +57,12 @@ def write_page(rows: Sequence[Row], site: Site) -> list[str]:
 
 
 def _groups(found: Sequence[Figures]) -> dict[str, list[Figures]]:
-    families = dict.fromkeys(each.row.family for each in found)
-    return {family: [each for each in found if each.row.family == family] for family in families}
+    families = dict.fromkeys(_family(each) for each in found)
+    return {family: [each for each in found if _family(each) == family] for family in families}
+
+
+def _family(found: Figures) -> str:
+    return "recipes" if found.row.family in ("baseline", "recipe") else found.row.family
 
 
 def _absent(rows: Sequence[Row], found: Sequence[Figures]) -> list[str]:
@@ -107,5 +112,5 @@ def missed(best: Figures | None) -> list[str]:
 
 
 def _as_dict(found: Figures) -> dict[str, object]:
-    names = ("accuracies", "drops", "params", "macs", "stored", "nonzero", "speed", "seconds", "notes")
+    names = ("accuracies", "drops", "params", "macs", "stored", "nonzero", "speed", "seconds", "trained", "notes")
     return {name: getattr(found, name) for name in names}

@@ -70,13 +70,19 @@ def picture(found: Sequence[Figures], engine: str, where: str) -> str:
             dots=[_dot(each, engine, across, down, each in front) for each in shown],
             columns=[(across(value), f"{value:g} ×") for value in (1, 1.5, 2, 3, 4) if value <= across.high],
             rows=[(down(value), f"{-value:+d}" if value else "0") for value in range(best, worst + 1)],
-            legend=[(name, colour) for name, colour in COLOURS.items() if any(e.row.family == name for e in shown)],
+            legend=_legend([name for name in COLOURS if any(each.row.family == name for each in shown)]),
             one=across(1.0),
             zero=down(0.0),
             engine=engine,
             where=where,
         )
     )
+
+
+def _legend(names: Sequence[str]) -> list[tuple[str, str, int]]:
+    """Name, colour and position of each family, side by side."""
+    starts = [LEFT + sum(30 + 8 * len(before) for before in names[:index]) for index in range(len(names))]
+    return [(name, COLOURS[name], start) for name, start in zip(names, starts, strict=True)]
 
 
 def _speed(found: Figures, engine: str) -> float:

@@ -59,7 +59,13 @@ def write_page(rows: Sequence[Row], site: Site) -> None:
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)
     facts = conditions()
     text = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        points=found, facts=facts, teacher=TEACHER, verdicts=verdicts(found), engines=list(ENGINES)
+        points=found,
+        facts=facts,
+        teacher=TEACHER,
+        verdicts=verdicts(found),
+        engines=list(ENGINES),
+        wanted=sum(bool(row.after) for row in rows),
+        absent=sum(bool(row.after) for row in rows) - len(found),
     )
     (RESULTS / "kd_pruning.md").write_text(text, encoding="utf-8")
     data = {each.figures.row.name: _as_dict(each) for each in found}

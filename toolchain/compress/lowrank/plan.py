@@ -11,7 +11,7 @@ from torch import nn
 
 from profiles.errors import ConfigError, UnsupportedError
 from toolchain.compress.context import Context
-from toolchain.compress.goals import GOALS, UNITS, Goal, cost, limit, reach
+from toolchain.compress.goals import GOALS, Goal, cost, limit, reach, told
 from toolchain.compress.lowrank.allocate import allocate, pareto
 from toolchain.compress.lowrank.scheme import Built, Counts, Price, Scheme
 from toolchain.compress.lowrank.sites import Matrix, Site, replace
@@ -178,10 +178,10 @@ def _by_budget(task: Task, goal: Goal) -> Ranks:
 def _unreachable(goal: Goal, kind: str, wanted: float, least: float, most: int) -> UnsupportedError:
     ratio = f", a ratio of at most {1 - least / most:.3f}" if goal.kind == "ratio" and most else ""
     return UnsupportedError(
-        f"wanted a model with at most {wanted:.6g} {UNITS[kind]}{' in these layers' * (goal.kind == 'ratio')}",
-        seen=f"{least:.6g} {UNITS[kind]} with the lowest ranks",
-        allowed=f"{kind} of {least:.6g} or more{ratio}",
-        next_step="ask for less, leave fewer layers out, or prune channels too",
+        f"wanted a model with at most {told(kind, wanted)}{' in these layers' * (goal.kind == 'ratio')}",
+        seen=f"{told(kind, least, up=True)} with the lowest ranks",
+        allowed=f"{kind} of {told(kind, least, up=True).split()[0]} or more{ratio}",
+        next_step="allow more, leave fewer layers out, or prune channels too",
     )
 
 

@@ -18,7 +18,7 @@ import torch
 from profiles.errors import ModelError, UnsupportedError
 from profiles.runner import Array
 from toolchain.compress.context import Context
-from toolchain.compress.goals import UNITS, Goal, cost, limit
+from toolchain.compress.goals import UNITS, Goal, cost, limit, told
 from toolchain.compress.passes import Outcome
 from toolchain.compress.structured.criterion import ByGroup
 from toolchain.compress.structured.gradients import losses
@@ -62,7 +62,7 @@ def netadapt(model: torch.nn.Module, options: StepOptions, context: Context) -> 
     while now > end:
         best = _iteration(model, max(end, now - fall), now, goal, job)
         if best is None:
-            raise _unreachable(end, now, UNITS[goal.kind], goal.kind)
+            raise _unreachable(end, now, goal.kind)
         model, now = best.model, best.cost
         job.left[best.group] -= len(best.drop)
         history.append([best.group, job.left[best.group], best.cost, best.loss])
@@ -181,10 +181,11 @@ def _goal(options: Prune, context: Context) -> tuple[Goal, tuple[str, ...]]:
     return Goal(kind, 1 - goal.amount, True, goal.device), notes
 
 
-def _unreachable(end: float, now: float, unit: str, kind: str) -> UnsupportedError:
+def _unreachable(end: float, now: float, kind: str) -> UnsupportedError:
+    least = told(kind, now, up=True)
     return UnsupportedError(
-        f"wanted a model with at most {end:.6g} {unit}",
-        seen=f"{now:.6g} {unit}, and no group of channels saves more",
-        allowed=f"{kind} of {now:.6g} or more",
-        next_step="ask for less, raise cap, or leave fewer layers out",
+        f"wanted a model with at most {told(kind, end)}",
+        seen=f"{least}, and no group of channels saves more",
+        allowed=f"{kind} of {least if kind == 'latency' else least.split()[0]} or more",
+        next_step="allow more, raise cap, or leave fewer layers out",
     )
