@@ -151,6 +151,8 @@ def _write(found: dict[str, dict[str, dict[str, Any]]]) -> None:
         "the outputs equal those of the dense network in which every weight that is gone is zero.",
         "Torch-Pruning as its README does it (group magnitude, the classifier ignored), but with in-place activations "
         "switched off, which helps it.",
+        "AlexNet and ZFNet have local response normalization over channels: a channel that goes gives its neighbours "
+        "other neighbours, so pruning them is not masking them, if only by a little. We leave those layers whole.",
         "Random weights, nothing downloaded; small members and small images of each family.",
     ]
     table = Table(["family", "network", "ours", "Torch-Pruning"], rows, notes)

@@ -6,6 +6,8 @@ import itertools
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+#: Rows of a table that are shown outside its own page.
+ROWS = 16
 
 
 def index() -> str:
@@ -27,5 +29,7 @@ def tables() -> str:
         rows = list(itertools.takewhile(lambda line: line.startswith("|"), rest))
         measured = next(line.removeprefix("- ") for line in lines if line.startswith("- Measured on"))
         link = f"[Method and versions](docs/results/{page.name})."
-        parts.append("\n".join([f"**{_title(page)}.** {lines[2]}", "", *rows, "", f"{measured} {link}"]))
+        more = [f"And {len(rows) - ROWS - 2} more."] if len(rows) > ROWS + 2 else []
+        end = " ".join([*more, measured, link])
+        parts.append("\n".join([f"**{_title(page)}.** {lines[2]}", "", *rows[: ROWS + 2], "", end]))
     return "\n\n".join(parts)
