@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from conformance.cases import CASES
 from conformance.expected import load_expected
 from conformance.matrix import Judgement, columns
-from conformance.run import Matrix
+from conformance.run import Matrix, compile_here
 from conformance.table import PAGE, page, text_table
 
 from profiles.device import load_device
@@ -31,7 +31,7 @@ def main() -> int:
     names = options.case or [case.name for case in CASES]
     wanted = [column for column in columns() if column[0] in options.target and column[1] in options.precision]
     device = dataclasses.replace(load_device("local-cpu"), parameters={"threads": 1})
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, compile_here():
         matrix = Matrix(Path(folder), device)
         matrix.subjects.order(names)
         for case in names:

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from conformance.run import Matrix
+from conformance.run import Matrix, compile_here
 from conformance.table import text_table
 
 from profiles.device import load_device
@@ -20,6 +20,13 @@ _MATRIX: pytest.StashKey[Matrix] = pytest.StashKey()
 def local_device():
     """This machine, one thread."""
     return dataclasses.replace(load_device("local-cpu"), parameters={"threads": 1})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_here():
+    """Other tests of this process compile as users do."""
+    with compile_here():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from conformance.boards import board_of
@@ -13,15 +15,21 @@ from conformance.subjects import Subjects
 from profiles.device import Device
 
 
-def compile_here() -> None:
-    """Let TensorRT's compiler run in this process: starting one for every cell takes longer than compiling.
+@contextlib.contextmanager
+def compile_here() -> Iterator[None]:
+    """Let TensorRT's compiler run in this process meanwhile: starting one for every cell takes longer than compiling.
 
     What the process of its own is for, crashes of the compiler, has tests in ``tests/targets/tensorrt``.
     """
     from targets.tensorrt.compiler import compile_worker as worker
 
     actions = {"compile": worker.do_compile, "ask": worker.do_ask}
+    apart = worker._ask
     worker._ask = lambda request, plan: json.loads(json.dumps(actions[request["action"]](request, lambda event: None)))
+    try:
+        yield
+    finally:
+        worker._ask = apart
 
 
 class Matrix:
@@ -33,7 +41,6 @@ class Matrix:
     """
 
     def __init__(self, root: Path, device: Device) -> None:
-        compile_here()
         self._root, self._device, self._expected = root, device, load_expected()
         self.subjects = Subjects(root)
         self.cells: dict[tuple[str, str, str], Cell] = {}

@@ -94,7 +94,6 @@ def test_methods_that_train_refuse_no_epochs(method, make_net, context):
         ("magnitude", {"pattern": "2:4"}, "use the method 'nm'"),
         ("magnitude", {"schedule": "cubic"}, "works while it trains"),
         ("lottery", {"rounds": 3, "epochs": 3}, "4 or more"),
-        ("nm", {"pattern": "4:2"}, "unknown pattern"),
         ("nm", {"pattern": "2:4", "sparsity": 0.7}, "leave sparsity out"),
         ("nm", {"pattern": "2:3"}, "no multiple of 3"),
     ],
