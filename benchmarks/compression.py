@@ -2,7 +2,8 @@
 
 ``python -m benchmarks compression`` does everything (hours on two cores). The parts can be run by themselves, and each
 goes on where it was stopped: ``python -m benchmarks.compression train --device cuda --jobs 3`` on a machine with a
-GPU, ``latency`` and ``write`` where the latencies are to be measured.
+GPU, ``latency`` and ``write`` where the latencies are to be measured. ``restore`` takes up the runs that the page was
+last written from, on a machine that has not done them itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from benchmarks.common import ROOT, cifar_folder
 from benchmarks.compress_jobs import Site, failures, run_all
 from benchmarks.compress_rows import Row, rows
+from benchmarks.compress_runs import keep, restore
 
 CLAIM = (
     "At a drop of at most 1 point, the best recipe leaves ResNet-20 at most 1 / 2.5 of its MACs, and its float model "
@@ -31,6 +33,7 @@ def run(rounds: int) -> list[str]:
 
     site = Site(OUT, "")
     measure_all(rows(), site, rounds)
+    keep("compression", site)
     return write_page(rows(), site)
 
 
@@ -42,7 +45,7 @@ def chosen(every: list[Row], only: list[str] | None) -> list[Row]:
 def arguments(doc: str | None, name: str) -> argparse.Namespace:
     """The command line of the parts, which two benchmarks share."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=doc)
-    parser.add_argument("part", choices=["train", "latency", "write", "list"])
+    parser.add_argument("part", choices=["train", "latency", "write", "list", "restore"])
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--data", help="default: parquet: of the shared CIFAR-10")
     parser.add_argument("--device", default="cpu")
@@ -72,9 +75,12 @@ def main() -> int:
         from benchmarks.compress_latency import measure_all
 
         measure_all(some, site, args.rounds)
+    elif args.part == "restore":
+        restore("compression", site)
     else:
         from benchmarks.compress_page import write_page
 
+        keep("compression", site)
         return bool(write_page(rows(), site))
     return 0
 

@@ -15,6 +15,7 @@ import time
 from benchmarks.common import cifar_folder
 from benchmarks.compress_jobs import Site, failures, run_all
 from benchmarks.compress_rows import TEACHER, Row
+from benchmarks.compress_runs import keep, restore
 from benchmarks.compression import OUT, arguments, chosen
 from toolchain.compress import Distill, Finetune, Prune, Sparsify
 from toolchain.project.recipe import StepOptions
@@ -58,6 +59,7 @@ def run(rounds: int) -> list[str]:
     out = OUT.parent / "kd_pruning"
     failures(run_all(rows(), Site(out, f"parquet:{cifar_folder()}"), jobs=2))
     measure_all(rows(), Site(out, ""), rounds)
+    keep("kd_pruning", Site(out, ""))
     write_page(rows(), Site(out, ""))
     return []
 
@@ -78,9 +80,12 @@ def main() -> int:
         from benchmarks.compress_latency import measure_all
 
         measure_all(some, Site(out, ""), args.rounds)
+    elif args.part == "restore":
+        restore("kd_pruning", Site(out, ""))
     else:
         from benchmarks.kd_pruning_page import write_page
 
+        keep("kd_pruning", Site(out, ""))
         write_page(rows(), Site(out, ""))
     return 0
 

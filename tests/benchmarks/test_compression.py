@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import kd_pruning, kd_pruning_page
+from benchmarks import compress_runs, kd_pruning, kd_pruning_page
 from benchmarks.compress_figures import gather
 from benchmarks.compress_jobs import Site
 from benchmarks.compress_page import cells, missed, winner
@@ -112,3 +112,17 @@ def test_the_answer_of_the_study_follows_from_the_figures(site):
     assert with_teacher.startswith("With a teacher, weight pruning keeps more accuracy")
     assert "in 2 of 2 pairs, by +3.0 points" in without
     assert "turns the answer round: channel pruning is faster in 4 of 4 pairs" in timed
+
+
+def test_runs_are_kept_and_come_back(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(compress_runs, "RESULTS", tmp_path)
+    dense = Row("dense", "baseline", seeds=2)
+    result(site, dense, [0.9, 0.8])
+    clocks(site, dense=[1.0])
+    compress_runs.keep("some", site)
+    other = Site(tmp_path / "other", "")
+    assert compress_runs.restore("some", other) == 2
+    assert gather([dense], other) == gather([dense], site)
+    other.result(dense, 1).write_text("mine")
+    assert compress_runs.restore("some", other) == 0
+    assert other.result(dense, 1).read_text() == "mine", "what a machine did itself stays"
