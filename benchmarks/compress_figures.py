@@ -23,7 +23,8 @@ class Figures:
         row: what was done.
         accuracies: at the end, by seed, as shares of 1.
         drops: accuracy of the dense model of the same seed less that.
-        params, macs, stored: shares left; ``nonzero`` that of parameters that are not zero.
+        params, macs, stored: shares left; ``nonzero`` that of parameters that are not zero, with the share of zeros
+            of the weights (two axes or more) taken for that of all parameters.
         speed: by engine: dense time over this model's: median, low, high over the rounds.
         seconds: of the run with seed 0, and ``trained`` where.
         notes: what the method said.
@@ -87,13 +88,9 @@ def _figures(row: Row, site: Site, base: dict, clocks: dict, baseline: str) -> F
         nonzero=left / start["params"],
         speed={engine: _ratio(times, row.name, baseline) for engine, times in clocks.items() if row.name in times},
         seconds=next(iter(found.values()))["seconds"],
-        trained=next(iter(found.values())).get("machine") or f"a machine with {_kind(next(iter(found.values())))}",
+        trained=next(iter(found.values()))["machine"],
         notes=tuple(note for each in next(iter(found.values()))["rows"] for note in each["notes"]),
     )
-
-
-def _kind(made: dict) -> str:
-    return "a CUDA GPU" if str(made.get("device", "")).startswith("cuda") else "a processor"
 
 
 def _ratio(times: Mapping[str, Sequence[float]], name: str, baseline: str) -> dict[str, float]:

@@ -208,10 +208,11 @@ def prepared(step: Any, site: Site) -> Any:
 
 
 def _machine(device: str) -> str:
-    """What trains, in words."""
+    """What trains, and with which torch, in words."""
     import torch
 
-    return str(torch.cuda.get_device_name()) if device.startswith("cuda") else describe(snapshot())
+    place = str(torch.cuda.get_device_name()) if device.startswith("cuda") else describe(snapshot())
+    return f"{place}, torch {torch.__version__}"
 
 
 def _weights(source: str, site: Site) -> Path | None:

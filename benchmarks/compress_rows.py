@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from toolchain.compress import Distill, Finetune, LowRank, Prune, Sparsify, Teacher
-from toolchain.compress.catalogue import all_methods
+from toolchain.compress.catalogue import Method, all_methods
 from toolchain.project.recipe import StepOptions
 
 #: Epochs that every method may recover in, and that a student or a factorised network is trained from scratch in.
@@ -64,49 +64,30 @@ def rows() -> list[Row]:
         *recipes(),
     ]
     for method in all_methods():
-        if method.step in _MAKERS:
-            made.append(_MAKERS[method.step](method.name))
+        if method.step in _STEPS:
+            made.append(_row(method))
     return made + variants()
 
 
-def _prune(name: str) -> Row:
-    options: dict[str, Any] = {"method": name, "macs": LEFT, "epochs": RECOVERY, "lr": _CAREFUL, "rounds": 1}
-    options |= _PRUNE.get(name, {})
-    return Row(f"prune-{name}", "structured pruning", (Prune(**options),), seeds=3 if name in _OFTEN else 1)
+def _row(method: Method) -> Row:
+    """A method at its step's fixed point, with what it needs for itself."""
+    family, kind, point = _STEPS[method.step]
+    options = {**point, **_OWN.get((method.step, method.name), {})}
+    step = kind(**{"loss" if method.step == "distill" else "method": method.name, **options})
+    fresh = method.step == "distill" or method.name in _FROM_SCRATCH
+    seeds = 3 if method.name in _OFTEN else 1
+    return Row(f"{method.step}-{method.name}", family, (step,), fresh=fresh, seeds=seeds)
 
 
-def _sparsify(name: str) -> Row:
-    options: dict[str, Any] = {"method": name, "sparsity": SPARSITY, "epochs": RECOVERY, "lr": _CAREFUL}
-    options |= _SPARSE.get(name, {})
-    return Row(
-        f"sparsify-{name}",
-        "unstructured pruning",
-        (Sparsify(**options),),
-        fresh=name in _FROM_SCRATCH,
-        seeds=3 if name in _OFTEN else 1,
-    )
-
-
-def _lowrank(name: str) -> Row:
-    options: dict[str, Any] = {"method": name, "macs": LEFT, "epochs": RECOVERY, "lr": _CAREFUL}
-    options |= _LOW_RANK.get(name, {})
-    return Row(
-        f"lowrank-{name}",
-        "low rank",
-        (LowRank(**options),),
-        fresh=name in _FROM_SCRATCH,
-        seeds=3 if name in _OFTEN else 1,
-    )
-
-
-def _distill(name: str) -> Row:
-    options: dict[str, Any] = {"loss": name, "teacher": f"zoo:{TEACHER}", "epochs": SCRATCH, "lr": 0.1, "alpha": 0.5}
-    options |= _DISTILL.get(name, {})
-    return Row(f"distill-{name}", "distillation", (Distill(**options),), fresh=True, seeds=3 if name in _OFTEN else 1)
-
-
-#: Step to the function that makes a method's row.
-_MAKERS = {"prune": _prune, "sparsify": _sparsify, "lowrank": _lowrank, "distill": _distill}
+_RECOVERED: dict[str, Any] = {"epochs": RECOVERY, "lr": _CAREFUL}
+_TAUGHT: dict[str, Any] = {"teacher": f"zoo:{TEACHER}", "epochs": SCRATCH, "lr": 0.1, "alpha": 0.5}
+#: Step to its family, its options' class, and the fixed point.
+_STEPS: dict[str, tuple[str, type[StepOptions], dict[str, Any]]] = {
+    "prune": ("structured pruning", Prune, {**_RECOVERED, "macs": LEFT}),
+    "sparsify": ("unstructured pruning", Sparsify, {**_RECOVERED, "sparsity": SPARSITY}),
+    "lowrank": ("low rank", LowRank, {**_RECOVERED, "macs": LEFT}),
+    "distill": ("distillation", Distill, _TAUGHT),
+}
 #: Methods that are run with three seeds.
 _OFTEN = {"l1", "group_norm", "magnitude", "tucker2", "kd", "dkd", "logit_std"}
 _FROM_SCRATCH = {"snip", "rigl", "lottery", "bn_lowrank"}
@@ -134,6 +115,14 @@ _DISTILL: dict[str, dict[str, Any]] = {
     "sequential": {**_OUTPUTS, "teacher": (Teacher(source=f"zoo:{TEACHER}"), Teacher(source="zoo:resnet32"))},
     "multi_teacher": {**_OUTPUTS, "teacher": tuple(Teacher(source=f"zoo:{name}") for name in TRAINED)},
     "confidence": {**_OUTPUTS, "teacher": tuple(Teacher(source=f"zoo:{name}") for name in TRAINED)},
+}
+
+
+#: What single methods need beyond that.
+_OWN = {
+    (step, name): options
+    for step, methods in (("prune", _PRUNE), ("sparsify", _SPARSE), ("lowrank", _LOW_RANK), ("distill", _DISTILL))
+    for name, options in methods.items()
 }
 
 

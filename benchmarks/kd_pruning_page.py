@@ -64,6 +64,7 @@ def write_page(rows: Sequence[Row], site: Site) -> None:
         teacher=TEACHER,
         verdicts=verdicts(found),
         engines=list(ENGINES),
+        trained=sorted({point.figures.trained for point in found}),
         wanted=sum(bool(row.after) for row in rows),
         absent=sum(bool(row.after) for row in rows) - len(found),
     )

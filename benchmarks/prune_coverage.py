@@ -108,7 +108,7 @@ def _code() -> str:
     digest = hashlib.sha256()
     folder = ROOT / "toolchain" / "compress" / "structured"
     own = [
-        p for p in sorted(folder.glob("*.py")) if p.stem.startswith(("groups", "handlers", "equivalence", "prepare"))
+        p for p in sorted(folder.glob("*.py")) if p.stem.startswith(("groups", "handlers", "equivalence"))
     ]
     for path in [*own, Path(__file__).with_name("prune_family.py")]:
         digest.update(path.read_bytes())

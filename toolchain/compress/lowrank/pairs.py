@@ -19,12 +19,8 @@ def tail(values: Matrix) -> Matrix:
     return np.append(np.cumsum(squares[::-1])[::-1][1:], 0.0)
 
 
-class Svd:
-    """W (O, I kh kw) = U S V^T: a kh x kw convolution to R channels, then 1x1 (Denton et al. 2014, arXiv:1404.0736).
-
-    With a metric (A, B) it is the decomposition of A W B, its factors multiplied by the inverses: of all
-    weights of rank R the one with the smallest ||A (W - W_R) B||.
-    """
+class _Pair:
+    """Two factors from the singular value decomposition of a matrix that holds the weight."""
 
     saves = "macs"
 
@@ -32,24 +28,56 @@ class Svd:
         self._metrics, self._round_to = metrics, round_to
         self._known: dict[str, Factors] = {}
 
+    @staticmethod
+    def matrix(tensor: Matrix) -> Matrix:
+        """The weight (O, I, kh, kw) as the matrix that is decomposed."""
+        raise NotImplementedError
+
+    def weighed(self, site: Site, metric: Metric) -> Matrix:
+        """That matrix under a metric."""
+        raise NotImplementedError
+
     def menu(self, site: Site) -> Menu:
-        """One rank, up to min(O, I kh kw)."""
+        """One rank, up to that of the matrix."""
         values = self._factors(site)[1]
         ranks = candidates(len(values), self._round_to)
         return spectrum_menu(values, ranks, relative=self._metrics(site) is None)
 
-    def price(self, site: Site, ranks: Counts) -> Price:
-        """R (I kh kw + O) weights, all at the output's positions."""
-        out, inner = _rows(site.tensor).shape
-        return dense([(ranks[:, 0] * (inner + out), site.places.outputs)], site)
-
     def vbmf(self, site: Site) -> tuple[int, ...]:
-        """Of the weight as it is, without a metric."""
-        return (max(vbmf.rank(_rows(site.tensor)), 1),)
+        """Of the matrix as it is, without a metric."""
+        return (max(vbmf.rank(self.matrix(site.tensor)), 1),)
 
     def uniform(self, site: Site, rank: int) -> tuple[int, ...]:
         """At most the full rank."""
-        return (min(rank, *_rows(site.tensor).shape),)
+        return (min(rank, *self.matrix(site.tensor).shape),)
+
+    def _factors(self, site: Site) -> Factors:
+        if site.name not in self._known:
+            metric = self._metrics(site)
+            self._known[site.name] = _svd(self.matrix(site.tensor) if metric is None else self.weighed(site, metric))
+        return self._known[site.name]
+
+
+class Svd(_Pair):
+    """W (O, I kh kw) = U S V^T: a kh x kw convolution to R channels, then 1x1 (Denton et al. 2014, arXiv:1404.0736).
+
+    With a metric (A, B) it is the decomposition of A W B, its factors multiplied by the inverses: of all
+    weights of rank R the one with the smallest ||A (W - W_R) B||.
+    """
+
+    @staticmethod
+    def matrix(tensor: Matrix) -> Matrix:
+        """(O, I kh kw)."""
+        return tensor.reshape(len(tensor), -1)
+
+    def weighed(self, site: Site, metric: Metric) -> Matrix:
+        """A W B."""
+        return metric.left @ self.matrix(site.tensor) @ metric.right
+
+    def price(self, site: Site, ranks: Counts) -> Price:
+        """R (I kh kw + O) weights, all at the output's positions."""
+        out, inner = self.matrix(site.tensor).shape
+        return dense([(ranks[:, 0] * (inner + out), site.places.outputs)], site)
 
     def build(self, site: Site, ranks: tuple[int, ...]) -> Built:
         """Two layers; see the class."""
@@ -63,13 +91,8 @@ class Svd:
         spatial = conv(site.layer, first.reshape(-1, *shape[1:]), height=True, width=True)
         return Built(nn.Sequential(spatial, conv(site.layer, second[:, :, None, None], last=True)), made)
 
-    def _factors(self, site: Site) -> Factors:
-        if site.name not in self._known:
-            self._known[site.name] = _svd(_weighed_rows(site, self._metrics(site)))
-        return self._known[site.name]
 
-
-class Separable:
+class Separable(_Pair):
     """W -> (I kh) x (kw O) = U S V^T: a kh x 1 convolution to R channels, then 1 x kw.
 
     Jaderberg, Vedaldi & Zisserman 2014 (arXiv:1405.3866), scheme 2, with the closed form of Tai et al. 2016
@@ -77,31 +100,21 @@ class Separable:
     With a metric, A W B_c is decomposed, A on the outputs, B_c on the input channels; the factors take the inverses.
     """
 
-    saves = "macs"
+    @staticmethod
+    def matrix(tensor: Matrix) -> Matrix:
+        """(I kh, kw O)."""
+        out, inner, high, wide = tensor.shape
+        return tensor.transpose(1, 2, 3, 0).reshape(inner * high, wide * out)
 
-    def __init__(self, metrics: Metrics = no_metric, round_to: int = 1) -> None:
-        self._metrics, self._round_to = metrics, round_to
-        self._known: dict[str, Factors] = {}
-
-    def menu(self, site: Site) -> Menu:
-        """One rank, up to min(I kh, kw O)."""
-        values = self._factors(site)[1]
-        ranks = candidates(len(values), self._round_to)
-        return spectrum_menu(values, ranks, relative=self._metrics(site) is None)
+    def weighed(self, site: Site, metric: Metric) -> Matrix:
+        """Of A W B_c."""
+        return self.matrix(metric.tensor(site.tensor))
 
     def price(self, site: Site, ranks: Counts) -> Price:
         """R I kh weights before the width is strided, R kw O after."""
-        rows, columns = _columns(site.tensor).shape
+        rows, columns = self.matrix(site.tensor).shape
         first = site.places.outputs if site.pointwise else site.places.between
         return dense([(ranks[:, 0] * rows, first), (ranks[:, 0] * columns, site.places.outputs)], site)
-
-    def vbmf(self, site: Site) -> tuple[int, ...]:
-        """Of the rearranged weight, without a metric."""
-        return (max(vbmf.rank(_columns(site.tensor)), 1),)
-
-    def uniform(self, site: Site, rank: int) -> tuple[int, ...]:
-        """At most the full rank."""
-        return (min(rank, *_columns(site.tensor).shape),)
 
     def build(self, site: Site, ranks: tuple[int, ...]) -> Built:
         """Two layers; see the class."""
@@ -123,34 +136,12 @@ class Separable:
             horizontal = np.einsum("po,ohr->phr", metric.left_inverse, horizontal)
         return vertical, horizontal
 
-    def _factors(self, site: Site) -> Factors:
-        if site.name not in self._known:
-            metric = self._metrics(site)
-            self._known[site.name] = _svd(_columns(site.tensor if metric is None else metric.tensor(site.tensor)))
-        return self._known[site.name]
-
 
 def spectrum_menu(values: Matrix, ranks: Counts, *, relative: bool) -> Menu:
     """The menu of a decomposition with these singular values; errors as shares, or as they are."""
     total = float((values**2).sum()) or 1.0
     unit = total if relative else 1.0
     return Menu(ranks[:, None], tail(values)[ranks - 1] / unit, total / unit)
-
-
-def _rows(tensor: Matrix) -> Matrix:
-    """(O, I kh kw)."""
-    return tensor.reshape(len(tensor), -1)
-
-
-def _columns(tensor: Matrix) -> Matrix:
-    """(I kh, kw O)."""
-    out, inner, high, wide = tensor.shape
-    return tensor.transpose(1, 2, 3, 0).reshape(inner * high, wide * out)
-
-
-def _weighed_rows(site: Site, metric: Metric | None) -> Matrix:
-    rows = _rows(site.tensor)
-    return rows if metric is None else metric.left @ rows @ metric.right
 
 
 def _svd(matrix: Matrix) -> Factors:

@@ -19,7 +19,7 @@ from toolchain.compress.structured.equivalence import check
 from toolchain.compress.structured.groups_build import Built, Unit, retraced
 from toolchain.compress.structured.groups_cut import apply
 from toolchain.compress.structured.groups_trial import trial
-from toolchain.compress.structured.prepare import prepare
+from toolchain.frontend.zoo.pytorchcv import without_inplace
 
 _SHOWN = 4
 
@@ -77,7 +77,7 @@ class Pruner:
     """What can be removed from a model, and the removal. Valid for one :meth:`remove`.
 
     Attributes:
-        model: the model, prepared in place.
+        model: the model, without in-place layers.
         groups: every group that may be pruned.
         left_out: names of layers (or groups) that may not, with the reasons.
     """
@@ -94,7 +94,7 @@ class Pruner:
         """Trace a model.
 
         Args:
-            model: is prepared in place, see :func:`prepare`.
+            model: its in-place layers are switched to copying ones.
             inputs: one inference's inputs.
             exclude: layers whose channels stay, by name; all layers below a name too.
             cap: the largest share of a group's channels that may go.
@@ -106,7 +106,7 @@ class Pruner:
         """
         _known(model, exclude)
         self._used = False
-        self.model, self._inputs, self._cap, self._round = prepare(model), inputs, cap, round_to
+        self.model, self._inputs, self._cap, self._round = without_inplace(model), inputs, cap, round_to
         self._built: Built = retraced(model, inputs, exclude)
         tried = trial(self.model, inputs, self._built, self._most)
         self._units = {unit.name: unit for unit in tried.units}

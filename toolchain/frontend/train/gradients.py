@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -108,12 +109,13 @@ class Recorded:
         return made.loss.clone()
 
     def _recorded(self, batch: Batch) -> Recording | None:
-        """The recording, or None where the library says that something cannot be recorded."""
+        """The recording, or None (with a warning) where the library says that something cannot be recorded."""
         try:
             return self._record(batch)
         except RuntimeError as error:
             if "captur" not in str(error):
                 raise
+            warnings.warn(f"not recorded as a CUDA graph, so launched one by one: {error}", stacklevel=2)
             self._forget()
             return None
 

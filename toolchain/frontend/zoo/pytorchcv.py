@@ -122,7 +122,11 @@ def _pool_everything(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def without_inplace(model: torch.nn.Module) -> torch.nn.Module:
-    """Switch every activation to ``inplace=False``, which computes the same and lets graphs be traced."""
+    """Switch every layer to ``inplace=False``, in place; returns the model.
+
+    It computes the same. An in-place activation overwrites a tensor that other layers still refer to, so that graphs
+    cannot be traced, or lose the layers behind it.
+    """
     for module in model.modules():
         if getattr(module, "inplace", False) is True:
             module.inplace = False

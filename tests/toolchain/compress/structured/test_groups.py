@@ -13,7 +13,7 @@ from torch import nn
 from profiles.errors import ConfigError, ModelError
 from toolchain.compress.structured.equivalence import check
 from toolchain.compress.structured.groups import Group, Pruner
-from toolchain.compress.structured.prepare import prepare
+from toolchain.frontend.zoo.pytorchcv import without_inplace
 
 X = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(5))
 
@@ -168,7 +168,7 @@ def test_in_place_activations_are_switched_off_and_training_mode_is_kept() -> No
     assert not net[2].inplace
     assert net.training
     assert net[1].training
-    assert prepare(net) is net
+    assert without_inplace(net) is net
 
 
 class Tied(nn.Module):
