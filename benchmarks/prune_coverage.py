@@ -107,9 +107,7 @@ def _code() -> str:
     """Of everything that a row depends on."""
     digest = hashlib.sha256()
     folder = ROOT / "toolchain" / "compress" / "structured"
-    own = [
-        p for p in sorted(folder.glob("*.py")) if p.stem.startswith(("groups", "handlers", "equivalence"))
-    ]
+    own = [p for p in sorted(folder.glob("*.py")) if p.stem.startswith(("groups", "handlers", "equivalence"))]
     for path in [*own, Path(__file__).with_name("prune_family.py")]:
         digest.update(path.read_bytes())
     for name in ("torch", "torch-pruning", "pytorchcv"):
