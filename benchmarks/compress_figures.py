@@ -58,12 +58,18 @@ class Figures:
         return None if found is None else found["low"] > GAIN
 
 
-def gather(rows: Sequence[Row], site: Site, baseline: str = "dense") -> list[Figures]:
-    """All rows that have results, held against the row ``baseline``."""
-    base = {seed: found for seed in range(8) if (found := _result(site, baseline, seed))}
+def gather(rows: Sequence[Row], site: Site, baseline: str = "") -> list[Figures]:
+    """All rows that have results, held against the row ``baseline``; by default the network's own dense one."""
     path = site.out / "latency.json"
     clocks = json.loads(path.read_text()) if path.exists() else {}
-    return [made for row in rows if (made := _figures(row, site, base, clocks, baseline)) is not None]
+    made = [
+        _figures(row, site, _base(site, baseline or row.baseline), clocks, baseline or row.baseline) for row in rows
+    ]
+    return [each for each in made if each is not None]
+
+
+def _base(site: Site, baseline: str) -> dict[int, dict]:
+    return {seed: found for seed in range(8) if (found := _result(site, baseline, seed))}
 
 
 def _result(site: Site, name: str, seed: int) -> dict | None:

@@ -11,10 +11,13 @@ from benchmarks.compress_figures import Figures, gather
 from benchmarks.compress_jobs import Site
 from benchmarks.compress_latency import ENGINES
 from benchmarks.compress_picture import picture
-from benchmarks.compress_rows import DENSE_EPOCHS, RECOVERY, SCRATCH, TEACHER, Row
+from benchmarks.compress_rows import DENSE_EPOCHS, RECOVERY, SCRATCH, TEACHERS, Row
 
 #: The goal: at most so many points lost, at least so many times fewer MACs and less latency.
 DROP, FEWER, FASTER = 1.0, 2.5, 1.7
+#: The network of the goal and the picture, and what they are called.
+FIRST = "resnet20"
+NAMES = {"resnet20": "ResNet-20", "resnet8": "ResNet-8"}
 _TEMPLATE = Path(__file__).parent / "compress_page.md.j2"
 #: Published on lossless CIFAR images: compare drops, not levels.
 ANCHORS = (
@@ -30,7 +33,8 @@ def write_page(rows: Sequence[Row], site: Site) -> list[str]:
     import jinja2
 
     found = gather(rows, site)
-    best = winner(found)
+    main = [each for each in found if each.row.model == FIRST]
+    best = winner(main)
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)
     facts = conditions()
     text = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
@@ -42,14 +46,14 @@ def write_page(rows: Sequence[Row], site: Site) -> list[str]:
         engines=list(ENGINES),
         cells=cells,
         epochs=(DENSE_EPOCHS, RECOVERY, SCRATCH),
-        teacher=TEACHER,
+        teachers={NAMES[model]: teacher for model, teacher in TEACHERS.items()},
         useless=[f for f in found if f.speed and not any(f.gains(e) for e in f.speed) and f.row.family != "baseline"],
         absent=_absent(rows, found),
         trained=sorted({each.trained for each in found}),
         span=span,
     )
     (RESULTS / "compression.md").write_text(text, encoding="utf-8")
-    drawn = picture(found, "onnxruntime", f"{facts['machine']}, {facts['date']}")
+    drawn = picture(main, "onnxruntime", f"{facts['machine']}, {facts['date']}")
     (RESULTS.parent / "images" / "compression.svg").write_text(drawn, encoding="utf-8")
     data = {each.row.name: _as_dict(each) for each in found}
     (RESULTS / "compression.json").write_text(json.dumps({**facts, "results": data}, indent=1) + "\n", encoding="utf-8")
@@ -62,7 +66,8 @@ def _groups(found: Sequence[Figures]) -> dict[str, list[Figures]]:
 
 
 def _family(found: Figures) -> str:
-    return "recipes" if found.row.family in ("baseline", "recipe") else found.row.family
+    family = "recipes" if found.row.family in ("baseline", "recipe") else found.row.family
+    return family if found.row.model == FIRST else f"{NAMES[found.row.model]}: {family.replace('recipes', 'controls')}"
 
 
 def _absent(rows: Sequence[Row], found: Sequence[Figures]) -> list[str]:

@@ -14,6 +14,9 @@ RECOVERY, SCRATCH = 12, 20
 #: Epochs of the dense models that everything starts from.
 DENSE_EPOCHS = 60
 TEACHER = "resnet56"
+#: Network to the prefix of its rows, and to the teacher of its students.
+PREFIX = {"resnet20": "", "resnet8": "resnet8-"}
+TEACHERS = {"resnet20": TEACHER, "resnet8": "resnet20"}
 #: Models that are trained by themselves; another one among several teachers is an assistant without weights.
 TRAINED = ("resnet20", "resnet56")
 #: Share of the MACs that is left after structured pruning and factorisation.
@@ -47,6 +50,11 @@ class Row:
     after: str = ""
 
     @property
+    def baseline(self) -> str:
+        """The row of the dense model that it is held against."""
+        return f"{PREFIX[self.model]}dense"
+
+    @property
     def teachers(self) -> tuple[str, ...]:
         """Dense models that must be there, beside the one that it starts from."""
         asked = [step.teacher for step in self.steps if isinstance(step, Distill)]
@@ -56,31 +64,41 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """All of them: the dense model, controls, every method, recipes."""
-    made = [
-        Row("dense", "baseline", seeds=3),
-        Row("dense-longer", "baseline", (Finetune(epochs=RECOVERY, lr=_CAREFUL),)),
-        Row("plain-student", "baseline", (Finetune(epochs=SCRATCH, lr=_SCRATCH_LR),), fresh=True, seeds=3),
-        *recipes(),
+    """All of them: recipes for ResNet-20, then both networks with controls and every method."""
+    return [*rows_of("resnet20")[:3], *recipes(), *rows_of("resnet20")[3:], *rows_of("resnet8")]
+
+
+def rows_of(model: str) -> list[Row]:
+    """The dense network, controls, every method of the catalogue, variants."""
+    prefix, often = PREFIX[model], 3 if model == "resnet20" else 1
+    controls = [
+        Row(f"{prefix}dense", "baseline", model=model, seeds=often),
+        Row(f"{prefix}dense-longer", "baseline", (Finetune(epochs=RECOVERY, lr=_CAREFUL),), model),
+        Row(f"{prefix}plain-student", "baseline", (Finetune(epochs=SCRATCH, lr=_SCRATCH_LR),), model, True, often),
     ]
-    for method in all_methods():
-        if method.step in _STEPS:
-            made.append(_row(method))
-    return made + variants()
+    methods = [_row(method, model) for method in all_methods() if method.step in _STEPS and _fits(method, model)]
+    return controls + methods + variants(model)
 
 
-def _row(method: Method) -> Row:
+def _fits(method: Method, model: str) -> bool:
+    """ResNet-8 has one block only that can be left out, which is less than half of its MACs."""
+    return (method.step, method.name, model) != ("prune", "gates", "resnet8")
+
+
+def _row(method: Method, model: str) -> Row:
     """A method at its step's fixed point, with what it needs for itself."""
     family, kind, point = _STEPS[method.step]
-    options = {**point, **_OWN.get((method.step, method.name), {})}
-    step = kind(**{"loss" if method.step == "distill" else "method": method.name, **options})
+    own = _OWN.get((method.step, method.name), {})
+    if method.step == "distill":
+        own = {"teacher": f"zoo:{TEACHERS[model]}", **own, **_SMALL.get((model, method.name), {})}
+    step = kind(**{"loss" if method.step == "distill" else "method": method.name, **point, **own})
     fresh = method.step == "distill" or method.name in _FROM_SCRATCH
-    seeds = 3 if method.name in _OFTEN else 1
-    return Row(f"{method.step}-{method.name}", family, (step,), fresh=fresh, seeds=seeds)
+    seeds = 3 if method.name in _OFTEN and model == "resnet20" else 1
+    return Row(f"{PREFIX[model]}{method.step}-{method.name}", family, (step,), model, fresh, seeds)
 
 
 _RECOVERED: dict[str, Any] = {"epochs": RECOVERY, "lr": _CAREFUL}
-_TAUGHT: dict[str, Any] = {"teacher": f"zoo:{TEACHER}", "epochs": SCRATCH, "lr": 0.1, "alpha": 0.5}
+_TAUGHT: dict[str, Any] = {"epochs": SCRATCH, "lr": 0.1, "alpha": 0.5}
 #: Step to its family, its options' class, and the fixed point.
 _STEPS: dict[str, tuple[str, type[StepOptions], dict[str, Any]]] = {
     "prune": ("structured pruning", Prune, {**_RECOVERED, "macs": LEFT}),
@@ -117,7 +135,10 @@ _DISTILL: dict[str, dict[str, Any]] = {
     "confidence": {**_OUTPUTS, "teacher": tuple(Teacher(source=f"zoo:{name}") for name in TRAINED)},
 }
 
-
+#: What a smaller network's students need instead: a chain of teachers that ends nearer to them.
+_SMALL: dict[tuple[str, str], dict[str, Any]] = {
+    ("resnet8", "sequential"): {"teacher": (Teacher(source="zoo:resnet20"), Teacher(source="zoo:resnet8"))},
+}
 #: What single methods need beyond that.
 _OWN = {
     (step, name): options
@@ -126,7 +147,7 @@ _OWN = {
 }
 
 
-def variants() -> list[Row]:
+def variants(model: str) -> list[Row]:
     """Other schedules of magnitude pruning, and what the second order gives without any training."""
     sparse: dict[str, dict[str, Any]] = {
         "magnitude-cubic": {"method": "magnitude", "schedule": "cubic"},
@@ -136,7 +157,7 @@ def variants() -> list[Row]:
     }
     common = {"sparsity": SPARSITY, "epochs": RECOVERY, "lr": _CAREFUL}
     return [
-        Row(f"sparsify-{name}", "unstructured pruning", (Sparsify(**{**common, **options}),))
+        Row(f"{PREFIX[model]}sparsify-{name}", "unstructured pruning", (Sparsify(**{**common, **options}),), model)
         for name, options in sparse.items()
     ]
 
@@ -155,7 +176,7 @@ def recipes() -> list[Row]:
 
     return [
         Row("recipe-gates-group-kd-40", "recipe", (shallower(0.5), pruned("group_norm", 0.93), learn(40)), seeds=3),
-        Row("recipe-gates-kd-33", "recipe", (shallower(0.33), learn(40))),
+        Row("recipe-gates-kd-33", "recipe", (shallower(0.33), learn(40)), seeds=3),
         Row("recipe-group-kd-40", "recipe", (pruned("group_norm", 0.4), learn(40)), seeds=3),
         Row("recipe-taylor-kd-40", "recipe", (pruned("taylor", 0.4), learn(40)), seeds=3),
         Row("recipe-taylor-kd-33", "recipe", (pruned("taylor", 0.33), learn(40))),

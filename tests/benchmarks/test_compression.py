@@ -36,6 +36,8 @@ def test_every_method_that_changes_a_model_has_a_row():
     named = {row.name for row in rows()}
     wanted = {f"{method.step}-{method.name}" for method in all_methods() if method.step != "start"}
     assert wanted <= named, f"without a row: {sorted(wanted - named)}"
+    small = {f"resnet8-{name}" for name in wanted} - {"resnet8-prune-gates"}
+    assert small <= named, f"without a row of ResNet-8: {sorted(small - named)}"
     assert len(named) == len(rows())
 
 
@@ -50,6 +52,15 @@ def test_drops_are_against_the_dense_model_of_the_same_seed(site):
     assert (found.macs, found.params, found.stored) == (0.4, 0.5, 0.5)
     assert found.speed["onnxruntime"] == {"median": 3.0, "low": 2.0, "high": 4.0}
     assert cells(found)[2] == "-0.50 ± 2.12"
+
+
+def test_a_network_is_held_against_its_own_dense_model(site):
+    for row, accuracy in ((Row("dense", "baseline"), 0.9), (Row("resnet8-dense", "baseline", model="resnet8"), 0.8)):
+        result(site, row, [accuracy])
+    small = Row("resnet8-small", "recipe", model="resnet8")
+    result(site, small, [0.79])
+    (found,) = gather([small], site)
+    assert found.drop == pytest.approx(1.0), f"a drop from 80 % to 79 % is 1 point, not {found.drop}"
 
 
 def test_parameters_that_are_zero_do_not_count_as_left(site):
