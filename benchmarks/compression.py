@@ -38,8 +38,10 @@ def run(rounds: int) -> list[str]:
 
 
 def chosen(every: list[Row], only: list[str] | None) -> list[Row]:
-    """Rows whose name contains one of the words."""
-    return [row for row in every if not only or any(word in row.name for word in only)]
+    """Rows that are named, or whose name contains a word that is none; in the order of ``every``."""
+    names = {row.name for row in every}
+    words = [word for word in only or () if word not in names]
+    return [row for row in every if not only or row.name in only or any(word in row.name for word in words)]
 
 
 def arguments(doc: str | None, name: str) -> argparse.Namespace:
@@ -50,7 +52,7 @@ def arguments(doc: str | None, name: str) -> argparse.Namespace:
     parser.add_argument("--data", help="default: parquet: of the shared CIFAR-10")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", action="append", help="rows whose name contains this; may be given again")
+    parser.add_argument("--only", action="append", help="a row, or all whose name contains this; may be given again")
     parser.add_argument("--share", type=float, default=1.0, help="of all epochs, for quick looks")
     parser.add_argument("--half", action="store_true", help="keep models in half precision")
     parser.add_argument("--seconds", type=float, help="begin nothing new after so long")

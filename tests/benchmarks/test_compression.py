@@ -11,6 +11,7 @@ from benchmarks.compress_jobs import Site
 from benchmarks.compress_page import cells, missed, winner
 from benchmarks.compress_picture import picture
 from benchmarks.compress_rows import Row, rows
+from benchmarks.compression import chosen
 from toolchain.compress.catalogue import all_methods
 
 DENSE = {"params": 1000, "macs": 10_000, "bytes": 4000, "zeros": 0.0, "notes": []}
@@ -39,6 +40,13 @@ def test_every_method_that_changes_a_model_has_a_row():
     small = {f"resnet8-{name}" for name in wanted} - {"resnet8-prune-gates"}
     assert small <= named, f"without a row of ResNet-8: {sorted(small - named)}"
     assert len(named) == len(rows())
+
+
+def test_a_rows_name_stands_for_itself_and_a_word_for_all_that_contain_it():
+    every = [Row("a-kd", "recipe"), Row("b-a-kd", "recipe"), Row("c", "recipe")]
+    assert [row.name for row in chosen(every, ["a-kd"])] == ["a-kd"]
+    assert [row.name for row in chosen(every, ["kd", "c"])] == ["a-kd", "b-a-kd", "c"]
+    assert chosen(every, None) == every
 
 
 def test_drops_are_against_the_dense_model_of_the_same_seed(site):
