@@ -1,7 +1,7 @@
 """``python -m benchmarks.compress_clock ENGINE ROUNDS``: times files in turn, in one process.
 
-Standard input is a JSON object from name to file; the last line of standard output is one from name to a list with
-the median time of each round, in seconds.
+Standard input is a JSON object from name to [file, input shape (NCHW), outputs]; the last line of standard output is
+one from name to a list with the median time of each round, in seconds.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.compress_jobs import INPUT
 from profiles.device import load_device
 from targets.base import ExportedModel, TensorSpec
 from targets.registry import load_target
@@ -28,10 +27,10 @@ TIMED, WARM_UP = 60, 15
 
 def main() -> int:
     engine, rounds = sys.argv[1], int(sys.argv[2])
-    files: dict[str, str] = json.load(sys.stdin)
+    files: dict[str, tuple[str, list[int], int]] = json.load(sys.stdin)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        calls = {name: _opened(engine, name, Path(path), folder, stack) for name, path in files.items()}
+        calls = {name: _opened(engine, given, folder / name, stack) for name, given in files.items()}
         times: dict[str, list[float]] = {name: [] for name in calls}
         for number in range(rounds):
             names = list(calls) if number % 2 == 0 else list(reversed(calls))
@@ -41,21 +40,21 @@ def main() -> int:
     return 0
 
 
-def _opened(engine: str, name: str, path: Path, folder: Path, stack: contextlib.ExitStack) -> Callable[[], object]:
+def _opened(
+    engine: str, given: tuple[str, Sequence[int], int], out: Path, stack: contextlib.ExitStack
+) -> Callable[[], object]:
     """The model in its engine, as a bound call on a random image."""
-    target, device = load_target(engine), load_device("local-cpu")
-    form = path.suffix[1:]
-    last = form == "tflite"
-    shape = INPUT.shape
+    file, shape, classes = given
+    target, device, path = load_target(engine), load_device("local-cpu"), Path(file)
+    last = path.suffix == ".tflite"
     model = ExportedModel(
-        name=name,
-        inputs=(TensorSpec("input", shape, "float32", "NCHW"),),
-        outputs=(TensorSpec("output", (1, 10), "float32", "NC"),),
+        name=out.name,
+        inputs=(TensorSpec("input", tuple(shape), "float32", "NCHW"),),
+        outputs=(TensorSpec("output", (1, classes), "float32", "NC"),),
         onnx=None if last else path,
         tflite=path if last else None,
         tflite_channel_last=("input",) if last else (),
     )
-    out = folder / name
     out.mkdir()
     compiled = target.compile(model, device, out)
     runner = stack.enter_context(target.runner(out, compiled, device.as_dict()))

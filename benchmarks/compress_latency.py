@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,28 +44,33 @@ def export(row: Row, site: Site, form: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     say(f"export {row.name} to {form}")
     try:
-        _write(row, site, form, path)
+        import torch
+
+        write_file(torch.load(site.model(row), weights_only=False), INPUT.shape, path)
     except EdgewrightError as error:
         refused.write_text(str(error))
         say(f"{row.name}: {error}")
 
 
-def _write(row: Row, site: Site, form: str, path: Path) -> None:
+def write_file(model: Any, shape: tuple[int, ...], path: Path) -> None:
+    """Export a module in float32, in the format that the path's suffix names."""
     import numpy as np
-    import torch
 
     from toolchain.export.onnx import export_onnx
     from toolchain.export.tflite import export_tflite
 
-    model = torch.load(site.model(row), weights_only=False).float().eval()
-    sample = {"input": np.random.default_rng(0).standard_normal(INPUT.shape, dtype=np.float32)}
-    (export_onnx if form == "onnx" else export_tflite)(model, sample, path)
+    sample = {"input": np.random.default_rng(0).standard_normal(shape, dtype=np.float32)}
+    (export_onnx if path.suffix == ".onnx" else export_tflite)(model.float().eval(), sample, path)
 
 
 def clocked(engine: str, rows: Sequence[Row], site: Site, rounds: int) -> dict[str, list[float]]:
     """Median seconds of every row in every round; the engine has a process of its own."""
-    files = {row.name: str(file_of(row, site, ENGINES[engine])) for row in rows}
-    files = {name: path for name, path in files.items() if Path(path).exists()}
+    files = {row.name: file_of(row, site, ENGINES[engine]) for row in rows}
+    return clock(engine, {name: (str(path), INPUT.shape, 10) for name, path in files.items() if path.exists()}, rounds)
+
+
+def clock(engine: str, files: Mapping[str, tuple[str, Sequence[int], int]], rounds: int) -> dict[str, list[float]]:
+    """The same of files with their input shape and number of outputs."""
     say(f"{engine}: {len(files)} models, {rounds} rounds")
     command = [sys.executable, "-m", "benchmarks.compress_clock", engine, str(rounds)]
     done = subprocess.run(command, input=json.dumps(files), capture_output=True, text=True, cwd=ROOT, check=False)
