@@ -25,6 +25,7 @@ LEFT = 0.5
 SPARSITY = 0.8
 
 _CAREFUL, _SCRATCH_LR = 0.05, 0.2
+_EPOCHS = ("epochs", "sparse_epochs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,17 @@ def rows_of(model: str) -> list[Row]:
         Row(f"{prefix}plain-student", "baseline", (Finetune(epochs=SCRATCH, lr=_SCRATCH_LR),), model, True, often),
     ]
     methods = [_row(method, model) for method in all_methods() if method.step in _STEPS and _fits(method, model)]
-    return controls + methods + variants(model)
+    made = controls + methods + variants(model)
+    return made if model == "resnet20" else [_briefer(row) for row in made]
+
+
+def _briefer(row: Row) -> Row:
+    """With half of the epochs: smaller networks come after the one that the goal is about, on the same machine."""
+    halves = [
+        step.model_copy(update={name: getattr(step, name) // 2 for name in _EPOCHS if getattr(step, name, 0)})
+        for step in row.steps
+    ]
+    return dataclasses.replace(row, steps=tuple(halves))
 
 
 def _fits(method: Method, model: str) -> bool:
