@@ -135,7 +135,11 @@ _SPARSE: dict[str, dict[str, Any]] = {
     "nm": {"sparsity": 0.5, "pattern": "2:4"},
     "sr_ste": {"sparsity": 0.5, "pattern": "2:4"},
 }
-_LOW_RANK: dict[str, dict[str, Any]] = {"bn_lowrank": {"epochs": SCRATCH, "lr": _SCRATCH_LR}}
+_LOW_RANK: dict[str, dict[str, Any]] = {
+    "bn_lowrank": {"epochs": SCRATCH, "lr": _SCRATCH_LR},
+    # It stores less and computes more: no share of the MACs can be asked of it.
+    "sparse_lowrank": {"macs": None, "bytes": LEFT},
+}
 _OUTPUTS = {"alpha": 0.9, "lr": _SCRATCH_LR}
 _DISTILL: dict[str, dict[str, Any]] = {
     "kd": _OUTPUTS,
