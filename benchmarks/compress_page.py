@@ -11,7 +11,7 @@ from benchmarks.compress_figures import Figures, gather
 from benchmarks.compress_jobs import Site
 from benchmarks.compress_latency import ENGINES
 from benchmarks.compress_picture import picture
-from benchmarks.compress_rows import DENSE_EPOCHS, RECOVERY, SCRATCH, TEACHERS, Row
+from benchmarks.compress_rows import DENSE_EPOCHS, FEATURES_LR, RECOVERY, SCRATCH, SCRATCH_LR, TEACHERS, Row
 
 #: The goal: at most so many points lost, at least so many times fewer MACs and less latency.
 DROP, FEWER, FASTER = 1.0, 2.5, 1.7
@@ -46,6 +46,7 @@ def write_page(rows: Sequence[Row], site: Site) -> list[str]:
         engines=list(ENGINES),
         cells=cells,
         epochs=(DENSE_EPOCHS, RECOVERY, SCRATCH),
+        rates=(SCRATCH_LR, FEATURES_LR),
         teachers={NAMES[model]: teacher for model, teacher in TEACHERS.items()},
         useless=[f for f in found if f.speed and not any(f.gains(e) for e in f.speed) and f.row.family != "baseline"],
         absent=_absent(rows, found),

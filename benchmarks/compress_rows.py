@@ -24,7 +24,9 @@ LEFT = 0.5
 #: Share of the weights that are zero after unstructured pruning.
 SPARSITY = 0.8
 
-_CAREFUL, _SCRATCH_LR = 0.05, 0.2
+#: Learning rates: from scratch, and of students that learn from features or relations.
+SCRATCH_LR, FEATURES_LR = 0.2, 0.1
+_CAREFUL = 0.05
 _EPOCHS = ("epochs", "sparse_epochs")
 
 
@@ -75,7 +77,7 @@ def rows_of(model: str) -> list[Row]:
     controls = [
         Row(f"{prefix}dense", "baseline", model=model, seeds=often),
         Row(f"{prefix}dense-longer", "baseline", (Finetune(epochs=RECOVERY, lr=_CAREFUL),), model),
-        Row(f"{prefix}plain-student", "baseline", (Finetune(epochs=SCRATCH, lr=_SCRATCH_LR),), model, True, often),
+        Row(f"{prefix}plain-student", "baseline", (Finetune(epochs=SCRATCH, lr=SCRATCH_LR),), model, True, often),
     ]
     methods = [_row(method, model) for method in all_methods() if method.step in _STEPS and _fits(method, model)]
     made = controls + methods + variants(model)
@@ -109,7 +111,7 @@ def _row(method: Method, model: str) -> Row:
 
 
 _RECOVERED: dict[str, Any] = {"epochs": RECOVERY, "lr": _CAREFUL}
-_TAUGHT: dict[str, Any] = {"epochs": SCRATCH, "lr": 0.1, "alpha": 0.5}
+_TAUGHT: dict[str, Any] = {"epochs": SCRATCH, "lr": FEATURES_LR, "alpha": 0.5}
 #: Step to its family, its options' class, and the fixed point.
 _STEPS: dict[str, tuple[str, type[StepOptions], dict[str, Any]]] = {
     "prune": ("structured pruning", Prune, {**_RECOVERED, "macs": LEFT}),
@@ -129,18 +131,18 @@ _PRUNE: dict[str, dict[str, Any]] = {
     "oto": {"sparse_epochs": RECOVERY, "epochs": 0},
 }
 _SPARSE: dict[str, dict[str, Any]] = {
-    "snip": {"epochs": SCRATCH, "lr": _SCRATCH_LR},
-    "rigl": {"epochs": SCRATCH, "lr": _SCRATCH_LR},
-    "lottery": {"epochs": SCRATCH, "lr": _SCRATCH_LR, "rounds": 3},
+    "snip": {"epochs": SCRATCH, "lr": SCRATCH_LR},
+    "rigl": {"epochs": SCRATCH, "lr": SCRATCH_LR},
+    "lottery": {"epochs": SCRATCH, "lr": SCRATCH_LR, "rounds": 3},
     "nm": {"sparsity": 0.5, "pattern": "2:4"},
     "sr_ste": {"sparsity": 0.5, "pattern": "2:4"},
 }
 _LOW_RANK: dict[str, dict[str, Any]] = {
-    "bn_lowrank": {"epochs": SCRATCH, "lr": _SCRATCH_LR},
+    "bn_lowrank": {"epochs": SCRATCH, "lr": SCRATCH_LR},
     # It stores less and computes more: no share of the MACs can be asked of it.
     "sparse_lowrank": {"macs": None, "bytes": LEFT},
 }
-_OUTPUTS = {"alpha": 0.9, "lr": _SCRATCH_LR}
+_OUTPUTS = {"alpha": 0.9, "lr": SCRATCH_LR}
 _DISTILL: dict[str, dict[str, Any]] = {
     "kd": _OUTPUTS,
     "logit_std": _OUTPUTS,
