@@ -11,6 +11,7 @@ from benchmarks.compress_latency import ENGINES, clock, write_file
 from profiles.errors import EdgewrightError
 from toolchain.compress.catalogue import all_methods
 from toolchain.compress.catalogue.networks import Network
+from toolchain.frontend.zoo import ZOO
 
 CLAIM = (
     "MACs alone do not say which lightweight network is fast: time against that of MobileNetV2 at 224 x 224, float32, "
@@ -39,13 +40,10 @@ def run(rounds: int) -> list[str]:
 
 def _exported(network: Network, folder: Path) -> dict[str, Path]:
     """Format to file; a format that refuses the network is left out, with the reason on standard error."""
-    from toolchain.frontend.source import load_module
-    from toolchain.frontend.specs import InputSpec, ModelSpec
-
     made: dict[str, Path] = {}
     for form in dict.fromkeys(ENGINES.values()):
         say(f"export {network.name} to {form}")
-        module = load_module(ModelSpec(network.source, classes=1000, input=InputSpec(network.input_shape), seed=0))
+        module = built(network)
         path = folder / f"{network.name}.{form}"
         try:
             write_file(module, network.input_shape, path)
@@ -56,8 +54,23 @@ def _exported(network: Network, folder: Path) -> dict[str, Path]:
     return made
 
 
+def built(network: Network) -> Any:
+    """The module that the catalogue's parameters and MACs are counted for, with random weights."""
+    from toolchain.frontend.source import load_module
+    from toolchain.frontend.specs import InputSpec, ModelSpec
+
+    return load_module(
+        ModelSpec(network.source, classes=classes(network), input=InputSpec(network.input_shape), seed=0)
+    )
+
+
+def classes(network: Network) -> int:
+    """1000 for images of 224 x 224; 10 for networks of the zoo that are made for small ones."""
+    return 10 if network.source.removeprefix("zoo:") in ZOO else 1000
+
+
 def _given(network: Network, path: Path) -> tuple[str, tuple[int, ...], int]:
-    return str(path), network.input_shape, 1000
+    return str(path), network.input_shape, classes(network)
 
 
 def _figures(network: Network, times: dict[str, dict[str, list[float]]]) -> dict[str, Any]:

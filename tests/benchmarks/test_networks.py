@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.networks import BASE, _figures, _row
+from benchmarks.networks import BASE, _figures, _row, built
 from toolchain.compress.catalogue import all_methods
 from toolchain.compress.catalogue.networks import Network
 
@@ -26,3 +26,9 @@ def test_an_engine_that_has_not_run_a_network_is_a_dash_not_a_figure():
 def test_the_base_is_in_the_catalogue():
     assert BASE in NETWORKS, f"{BASE} is none of {sorted(NETWORKS)}"
     assert NETWORKS[BASE].macs == pytest.approx(314e6, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["micronet", "condconv", "squeezenet"])
+def test_what_is_timed_is_what_the_catalogue_counts(name):
+    counted = sum(parameter.numel() for parameter in built(NETWORKS[name]).parameters())
+    assert counted == NETWORKS[name].params, f"{name} is timed with {counted} parameters, not {NETWORKS[name].params}"
