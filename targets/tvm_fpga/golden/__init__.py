@@ -1,0 +1,1 @@
+"""The specification: what every instruction computes, in NumPy, without time."""

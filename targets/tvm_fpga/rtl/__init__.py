@@ -1,0 +1,1 @@
+"""The Verilog: sources with their parameters, and its simulation."""
