@@ -37,6 +37,9 @@ METRIC_UNITS: Mapping[str, str] = {
     "instructions": "1", "instructions_mve": "1", "cycles": "1", "utilization": "1", "dram_bytes": "B",
     "energy": "J", "power": "W", "init_instructions": "1", "parity_max_error": "1", "sqnr": "dB",
     "params": "1", "macs": "1", "stored_size": "B",
+    "luts": "1", "flip_flops": "1", "multipliers": "1", "block_rams": "1", "device_share": "1", "fmax": "Hz",
+    "cycles_compute": "1", "cycles_load": "1", "cycles_store": "1", "cycles_stall": "1",
+    "bytes_loaded": "B", "bytes_stored": "B", "bytes_program": "B", "peak_macs": "1", "peak_bytes": "B",
 }  # fmt: skip
 
 
@@ -46,7 +49,7 @@ class Metric:
 
     Attributes:
         value: in SI base units; None exactly when the kind is unavailable.
-        unit: ``s``, ``B``, ``J``, ``W``, ``1``, ``1/s`` or ``dB``.
+        unit: ``s``, ``B``, ``J``, ``W``, ``Hz``, ``1``, ``1/s`` or ``dB``.
         kind: how it was obtained.
         method: the instrument, tool or formula, and for a stand-in the machine.
         reason: why it is unavailable.

@@ -35,6 +35,7 @@ class Profile:
         stable: whether nothing spoke against the figures.
         notes: sentences on what did.
         batches: by batch size, where the engine was built for several.
+        files: texts of the engine that lie beside ``profile.json``, by name; no part of :meth:`as_dict`.
     """
 
     metrics: Mapping[str, Metric]
@@ -46,6 +47,7 @@ class Profile:
     stable: bool
     notes: tuple[str, ...] = ()
     batches: tuple[BatchPoint, ...] = ()
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The shape of ``profile.json``."""
@@ -149,7 +151,7 @@ def measure(
         call = runner.bind(inputs)
         if not runner.timed:
             call()
-            return _untimed(runner.counters(), before, settings)
+            return _untimed(runner.counters(), before)
         samples = sample(call, settings, progress)
         memory = _peak_memory(baseline)
         after, elapsed = snapshot(), time.perf_counter() - start
@@ -161,13 +163,15 @@ def measure(
     return _profile(metrics, counters, (before, after, disturbed), settings, samples)
 
 
-def _untimed(counters: Counters, before: MachineState, settings: Settings) -> Profile:
-    """What an emulator or a board tells of itself; nothing else on this machine has a say in it."""
+def _untimed(counters: Counters, before: MachineState) -> Profile:
+    """What an emulator or a board tells of itself; nothing else on this machine, how long to measure included, has a
+    say in it.
+    """
     state = {"before": before.as_dict(), "after": before.as_dict(), "description": describe(before), "disturbances": []}
     facts, layers = counters.facts, counters.layers
     return Profile(
-        counters.metrics, layers, counters.executed, facts, state, settings.as_dict(), stable=True,
-        batches=counters.batches,
+        counters.metrics, layers, counters.executed, facts, state, {"timed_runs": 0}, stable=True,
+        batches=counters.batches, files=counters.files,
     )  # fmt: skip
 
 
@@ -189,7 +193,7 @@ def _profile(
     done = {**settings.as_dict(), "timed_runs": len(samples.wall), "warmup_runs": samples.warmup_runs}
     return Profile(
         metrics, counters.layers, counters.executed, counters.facts, state, done, stable=not notes, notes=tuple(notes),
-        batches=counters.batches,
+        batches=counters.batches, files=counters.files,
     )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ class Counters:
             such as ``{"int8": 9, "fp32": 1}``.
         facts: versions, threads and switches in words.
         batches: figures by batch size, where the bundle has engines for several.
+        files: texts that lie beside ``profile.json``, by name; only names in ``targets.artifact.BESIDE``.
     """
 
     metrics: Mapping[str, Metric] = dataclasses.field(default_factory=dict)
@@ -54,6 +55,7 @@ class Counters:
     executed: Mapping[str, int] = dataclasses.field(default_factory=dict)
     facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     batches: tuple[BatchPoint, ...] = ()
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Runner(Protocol):

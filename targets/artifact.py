@@ -2,7 +2,7 @@
 
 ``manifest.json`` holds the schema version, the SHA-256 of every file, inputs and outputs with their
 quantization parameters, tool versions, what the build was made from, and how far outputs may differ
-from ``golden.npz``. ``profile.json`` is the one file outside the hashes: it records measurements. The
+from ``golden.npz``. ``profile.json`` and what lies beside it are outside the hashes: they record measurements. The
 manifest's last entry, ``sha256``, is over the rest of it, so that no byte of a bundle can change unseen.
 """
 
@@ -21,6 +21,7 @@ from targets.base import Compiled, TensorSpec
 from targets.files import output_error, publish, write_bytes, write_json
 
 __all__ = [
+    "BESIDE",
     "GOLDEN",
     "HERE",
     "LAYERS",
@@ -28,6 +29,7 @@ __all__ = [
     "NOT_RUN",
     "PROFILE",
     "SCHEMA",
+    "TIMELINE",
     "Artifact",
     "load_artifact",
     "output_error",
@@ -44,6 +46,10 @@ MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
 PROFILE = "profile.json"
 LAYERS = "layers.json"
+#: What happened when in one inference, as a Chrome trace: opens in Perfetto.
+TIMELINE = "timeline.json"
+#: Files that a measurement may leave beside the profile.
+BESIDE = (TIMELINE,)
 #: What ``build["executed"]`` says: the engine ran the golden samples here, or could not, and why.
 HERE, NOT_RUN = "on this machine", "compiled, not run"
 
@@ -108,9 +114,9 @@ def write_manifest(artifact: Artifact) -> Artifact:
 
 
 def _hashed_names(folder: Path) -> list[str]:
-    """All files of a bundle but the two that are not hashed, and what a killed writer of those two left."""
+    """All files of a bundle but those that are not hashed, and what a killed writer of those left."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    free = [pattern for name in (MANIFEST, PROFILE) for pattern in (name, f".{name}.*.tmp")]
+    free = [pattern for name in (MANIFEST, PROFILE, *BESIDE) for pattern in (name, f".{name}.*.tmp")]
     return [name for name in names if not any(fnmatch.fnmatchcase(name, pattern) for pattern in free)]
 
 
@@ -136,7 +142,7 @@ def _manifest(artifact: Artifact) -> dict[str, Any]:
         "tools": dict(artifact.tools),
         "files": dict(artifact.files),
         "unreproducible": dict(compiled.unreproducible),
-        "not_hashed": [MANIFEST, PROFILE],
+        "not_hashed": [MANIFEST, PROFILE, *BESIDE],
     }
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from profiles.device import PRECISIONS, Device
-from profiles.errors import ConfigError
+from profiles.errors import ConfigError, UnsupportedError
+from profiles.measurement import Metric
 from profiles.runner import Array, Arrays, Counters, Runner
 
 #: Precisions whose values are integers or 8-bit floats with a scale, and those that need samples to find it.
@@ -219,6 +220,30 @@ class Compiled:
     unreproducible: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True)
+class Hardware:
+    """What came of :meth:`Target.synthesize`.
+
+    Attributes:
+        folder: the files: sources, scripts, logs, what configures the device.
+        status: in words, such as ``placed and routed`` or ``built, not run``.
+        cached: nothing was done: an equal call before had left it.
+        metrics: figures of the circuit; empty where no tool has seen it.
+        facts: in words: the part, the tools.
+    """
+
+    folder: Path
+    status: str
+    cached: bool
+    metrics: Mapping[str, Metric] = dataclasses.field(default_factory=dict)
+    facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        metrics = {name: metric.as_dict() for name, metric in self.metrics.items()}
+        return {**dataclasses.asdict(self), "folder": str(self.folder), "metrics": metrics, "facts": dict(self.facts)}
+
+
 class Target(Protocol):
     """A backend: four verbs, and what the toolchain must know before it calls them.
 
@@ -237,6 +262,8 @@ class Target(Protocol):
         side_by_side: precisions of which a build makes and shows all when it makes one, because none is always fastest.
         exploits: patterns of zeros in weights that it can skip, on some device at least (``2:4``). All other zeros are
             computed and stored like any number; what holds for a device, ``support`` says (``targets/sparsity.py``).
+        helpers: like ``programs``, but bundles are made without them too, and say then what is missing.
+        hardware: whether it makes the circuit that its bundles run on, see :meth:`synthesize`.
     """
 
     name: str
@@ -249,6 +276,8 @@ class Target(Protocol):
     resources: tuple[Path, ...]
     side_by_side: tuple[str, ...]
     exploits: frozenset[str]
+    helpers: Mapping[str, str]
+    hardware: bool
 
     def absent(self, device: Device) -> str:
         """Why this machine cannot run bundles for that device, not even as a stand-in; empty when it can.
@@ -284,6 +313,19 @@ class Target(Protocol):
         """Float against quantized, tensor by tensor, on canonical inputs."""
         ...
 
+    def synthesize(self, device: Device, out: Path | None, progress: Callable[[str, str], None]) -> Hardware:
+        """The circuit for a device, from the cache or made now: ``edgewright rtl synth``.
+
+        Args:
+            device: says which circuit, and for which chip.
+            out: gets a copy of the files.
+            progress: is told the tool and what it does.
+
+        Raises:
+            UnsupportedError: the target makes no circuits, or none for this device.
+        """
+        ...
+
 
 class Backend:
     """What a target has unless it says otherwise."""
@@ -292,6 +334,8 @@ class Backend:
     resources: tuple[Path, ...] = ()
     side_by_side: tuple[str, ...] = ()
     exploits: frozenset[str] = frozenset()
+    helpers: Mapping[str, str] = MappingProxyType({})
+    hardware: bool = False
 
     def absent(self, device: Device) -> str:
         """Nothing: another machine's engine runs here too, and its figures are stand-ins."""
@@ -300,3 +344,15 @@ class Backend:
     def static_counters(self, folder: Path, compiled: Compiled) -> Counters:
         """Nothing."""
         return Counters()
+
+    def synthesize(self, device: Device, out: Path | None, progress: Callable[[str, str], None]) -> Hardware:
+        """Nothing: its bundles run on chips that are there.
+
+        Raises:
+            UnsupportedError: always.
+        """
+        raise UnsupportedError(
+            f"wanted the circuit of {device.name}",
+            seen="its bundles run on a finished chip",
+            next_step="choose an fpga device; see: edgewright devices",
+        )

@@ -65,6 +65,18 @@ def write_bytes(path: Path, content: bytes) -> None:
             temporary.unlink()
 
 
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
 def publish(staging: Path, final: Path) -> None:
     """Put a finished bundle in its place, on the same file system; what was there before goes.
 

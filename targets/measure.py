@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import tempfile
@@ -16,13 +17,16 @@ from profiles.profiler import Profile
 from profiles.runner import Array, Arrays
 from profiles.sampling import Settings
 from targets import execute, remote
-from targets.artifact import Artifact
+from targets.artifact import BESIDE, PROFILE, Artifact, write_bytes, write_json
 from targets.execute import Event
+from targets.files import remove
 from targets.serial_address import SERIAL, parse_serial
 from targets.stand_in import APART, marked, state_is_device
 from targets.worker import save_stacks
 
-__all__ = ["APART", "ask_worker", "profile_bundle", "run_bundle", "state_is_device", "verify_bundle"]
+__all__ = [
+    "APART", "ask_worker", "profile_bundle", "run_bundle", "state_is_device", "verify_bundle", "write_profile",
+]  # fmt: skip
 
 Progress = Callable[[int, int], None]
 
@@ -87,7 +91,23 @@ def profile_bundle(
     _check_address(artifact, via)
     request = {"action": "profile", "settings": settings.as_dict()}
     event = ask_worker(artifact.folder, request, via=via, python=python, progress=progress)
-    return marked(artifact.device, Profile.from_dict(event["profile"]))
+    files = {name: str(text) for name, text in event.get("files", {}).items() if name in BESIDE}
+    profile = dataclasses.replace(Profile.from_dict(event["profile"]), files=files)
+    return marked(artifact.device, profile)
+
+
+def write_profile(folder: Path, profile: Profile) -> None:
+    """Write ``profile.json`` and what lies beside it into a bundle; what an earlier measurement left there goes.
+
+    Raises:
+        OutputError: the folder cannot be written, or the disk is full.
+    """
+    for name in BESIDE:
+        if name in profile.files:
+            write_bytes(folder / name, profile.files[name].encode())
+        else:
+            remove(folder / name)
+    write_json(folder / PROFILE, profile.as_dict())
 
 
 def _check_address(artifact: Artifact, via: str) -> None:

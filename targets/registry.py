@@ -9,7 +9,7 @@ import importlib.util
 from shutil import which
 
 from profiles.device import Device
-from profiles.errors import ConfigError, MissingToolError
+from profiles.errors import ConfigError, MissingToolError, UnsupportedError
 from profiles.suggest import did_you_mean
 from targets.base import Target
 
@@ -20,7 +20,9 @@ TARGETS = {
     "litert": "targets.litert.target:LiteRtTarget",
     "tensorrt": "targets.tensorrt.target:TensorRtTarget",
     "tflite_micro": "targets.tflite_micro.target:TfliteMicroTarget",
+    "tvm_cpu": "targets.tvm_cpu.target:TvmCpuTarget",
     "pytorch": "targets.pytorch.target:PyTorchTarget",
+    "tvm_fpga": "targets.tvm_fpga.target:TvmFpgaTarget",
     "null": "targets.null.target:NullTarget",
 }
 
@@ -101,7 +103,7 @@ def _require_programs(target: Target) -> None:
 def tool_versions(target: Target) -> dict[str, str]:
     """Versions of the target's packages and programs, for the manifest and the cache key."""
     packages = {name: installed_version(name) or "not installed" for name in target.packages}
-    return {**packages, **{name: program_version(name) for name in target.programs}}
+    return {**packages, **{name: program_version(name) for name in (*target.programs, *target.helpers)}}
 
 
 @functools.cache
@@ -136,6 +138,23 @@ def default_target(device: Device, formats: tuple[str, ...]) -> str:
         next_step='name one with target = "..." under [[device]]'
         if present
         else "this device's backend is not in this release; see: edgewright targets",
+    )
+
+
+def hardware_target(device: Device) -> Target:
+    """The first of the device's targets that makes its circuit.
+
+    Raises:
+        UnsupportedError: none does.
+    """
+    found = (load_target(name) for name in device.targets if name in TARGETS)
+    if target := next((each for each in found if each.hardware), None):
+        return target
+    raise UnsupportedError(
+        f"wanted to synthesize for {device.name}",
+        seen=f"a finished chip, served by {', '.join(device.targets)}",
+        allowed=f"a device of {', '.join(name for name in TARGETS if load_target(name).hardware)}",
+        next_step="choose an fpga device; see: edgewright devices",
     )
 
 

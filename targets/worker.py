@@ -135,7 +135,7 @@ def do_profile(request: Request, say: Say) -> dict[str, Any]:
         meter_reason=reason,
         progress=lambda done, total: say({"event": "progress", "done": done, "total": total}),
     )
-    return {"profile": profile.as_dict()}
+    return {"profile": profile.as_dict(), "files": dict(profile.files)}
 
 
 Actions = Mapping[str, Callable[[Request, Say], "dict[str, Any]"]]

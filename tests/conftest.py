@@ -45,6 +45,19 @@ def _own_cache(_caches, monkeypatch):
     monkeypatch.setenv("EDGEWRIGHT_CACHE", str(folder / str(next(numbers))))
 
 
+@pytest.fixture
+def kept_simulators(_own_cache):
+    """In this test's cache, the simulators of FPGA arrays that all tests and all test processes share.
+
+    One takes ten seconds to build. They are called by the hash of all that went in.
+    """
+    from tests.targets.tvm_fpga.rtl.bench import cache
+
+    mine = Path(os.environ["EDGEWRIGHT_CACHE"])
+    mine.mkdir(parents=True, exist_ok=True)
+    (mine / "rtl").symlink_to(cache(), target_is_directory=True)
+
+
 SITE = Path(np.__file__).parents[1]
 
 

@@ -30,7 +30,7 @@ def main() -> int:
         return 0
     names = options.case or [case.name for case in CASES]
     wanted = [column for column in columns() if column[0] in options.target and column[1] in options.precision]
-    device = dataclasses.replace(load_device("local-cpu"), parameters={"threads": 1})
+    device = dataclasses.replace(load_device("local-cpu"), parameters={"threads": 1, "tuning_seconds": 0})
     with tempfile.TemporaryDirectory() as folder, compile_here():
         matrix = Matrix(Path(folder), device)
         matrix.subjects.order(names)

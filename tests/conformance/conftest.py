@@ -18,8 +18,8 @@ _MATRIX: pytest.StashKey[Matrix] = pytest.StashKey()
 
 @pytest.fixture(scope="session")
 def local_device():
-    """This machine, one thread."""
-    return dataclasses.replace(load_device("local-cpu"), parameters={"threads": 1})
+    """This machine, one thread, nothing tuned by measuring."""
+    return dataclasses.replace(load_device("local-cpu"), parameters={"threads": 1, "tuning_seconds": 0})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,6 +27,11 @@ def compiled_here():
     """Other tests of this process compile as users do."""
     with compile_here():
         yield
+
+
+@pytest.fixture(autouse=True)
+def array_built_once(kept_simulators):
+    """Not once for every cell."""
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What an int8 bundle must compute to the step: the same graph run in another way by the same vendor.
 
 - ONNX Runtime: the QDQ graph with all graph optimisations off, where Q/DQ pairs surround float kernels.
+- The FPGA's array: the same, of the file that was compiled.
 - OpenVINO: the FakeQuantize graph with low-precision transformations off, so that it runs in float.
 - LiteRT: the reference kernels, which are the TFLite quantization specification in code.
 - TensorRT: the QDQ graph in ONNX's own reference implementation, because the engine itself is emulated by ONNX Runtime.
@@ -27,9 +28,17 @@ Answer = tuple[Samples, dict[str, float]]
 
 
 def _onnxruntime(quantized: ExportedModel, compiled: Compiled, folder: Path, samples: Samples) -> Answer:
+    return _without_optimisations(quantized, folder / compiled.files[0], samples)
+
+
+def _tvm_fpga(quantized: ExportedModel, compiled: Compiled, folder: Path, samples: Samples) -> Answer:
+    assert quantized.onnx is not None
+    return _without_optimisations(quantized, quantized.onnx, samples)
+
+
+def _without_optimisations(quantized: ExportedModel, path: Path, samples: Samples) -> Answer:
     from targets.reference import OnnxReference
 
-    path = folder / compiled.files[0]
     reference = OnnxReference(path)
     model = load_onnx(path)
     constants = {tensor.name: constant_values(tensor) for tensor in model.graph.initializer}
@@ -87,6 +96,7 @@ _ORACLES: dict[str, Callable[[ExportedModel, Compiled, Path, Samples], Answer]] 
     "tensorrt": _tensorrt,
     "litert": _litert,
     "tflite_micro": _tflite_micro,
+    "tvm_fpga": _tvm_fpga,
 }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from conformance.boards import board_of
 from conformance.expected import load_expected
@@ -17,19 +19,25 @@ from profiles.device import Device
 
 @contextlib.contextmanager
 def compile_here() -> Iterator[None]:
-    """Let TensorRT's compiler run in this process meanwhile: starting one for every cell takes longer than compiling.
+    """Let compilers run in this process meanwhile: starting one for every cell takes longer than compiling.
 
-    What the process of its own is for, crashes of the compiler, has tests in ``tests/targets/tensorrt``.
+    What the process of its own is for, crashes of the compiler, has tests in ``tests/targets/tensorrt`` and
+    ``tests/targets/tvm_cpu``.
     """
-    from targets.tensorrt.compiler import compile_worker as worker
+    from targets.tensorrt.compiler import compile_worker as tensorrt
+    from targets.tvm_cpu import compile_worker as tvm_cpu
 
-    actions = {"compile": worker.do_compile, "ask": worker.do_ask}
-    apart = worker._ask
-    worker._ask = lambda request, plan: json.loads(json.dumps(actions[request["action"]](request, lambda event: None)))
-    try:
+    with contextlib.ExitStack() as stack:
+        for worker in (tensorrt, tvm_cpu):
+            stack.callback(setattr, worker, "_ask", worker._ask)
+            actions = {"compile": worker.do_compile, "ask": worker.do_ask}
+            worker._ask = functools.partial(_answer, actions)
         yield
-    finally:
-        worker._ask = apart
+
+
+def _answer(actions: Mapping[str, Any], request: Mapping[str, Any], limit: object) -> Any:
+    """What the worker would have sent back."""
+    return json.loads(json.dumps(actions[request["action"]](request, lambda event: None)))
 
 
 class Matrix:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from conformance.boards import EMULATED
+from conformance.boards import ARRAY, EMULATED
 from conformance.cases import CASES
 from conformance.expected import STEPS, Expected, InFloat, NotSupported, Steps
 from conformance.matrix import ATOL, LEAST_SQNR, MOST_STEPS, RTOL, Cell, Judgement, columns
@@ -102,6 +102,8 @@ has not been calibrated with:
   {LEAST_SQNR:g} dB, and within {MOST_STEPS:g} steps of the output of what the quantized graph means. That is told by
   ONNX Runtime with all graph optimisations off, by OpenVINO with its low-precision kernels off, and by
   LiteRT's reference kernels. Firmware, run on an emulated Cortex-M55, must equal the reference kernels to the bit.
+  Bundles for FPGAs run on an array of {ARRAY["lanes"]} x {ARRAY["lanes"]} in RTL simulation, with the rest on this
+  machine, and are held against ONNX Runtime.
 
 TensorRT's engines are compiled for the device `{EMULATED["tensorrt"]}` and not run: their outputs are those of
 ONNX Runtime on the same graph, held against ONNX's own reference implementation; between int8 values that graph

@@ -33,7 +33,7 @@ if __name__ == "__main__":
         import openvino.opset13 as operators
         for _ in range(1000):
             operators.constant(0)
-    device = dataclasses.replace(load_device("local-cpu"), parameters={"threads": 1})
+    device = dataclasses.replace(load_device("local-cpu"), parameters={"threads": 1, "tuning_seconds": 0})
     subject = make_subject("residual", out)
     calibration = out / "calibration.npz"
     save_arrays(calibration, stack(subject.calibration))

@@ -14,11 +14,11 @@ from profiles.machine import MachineState, matches
 NAMES = [
     *("android-arm64", "cortex-m3-an385", "cortex-m33-an505", "cortex-m4-an386", "cortex-m55-an547"),
     *("cortex-m7-an500", "nrf52840", "rp2350", "stm32h743", "stm32l4r5"),
-    *("fpga-ecp5-85", "fpga-zynq-7020", "intel-nuc", "jetson-agx-orin", "jetson-orin-nano"),
-    *("local-cpu", "raspberry-pi-4", "raspberry-pi-5"),
+    *("fpga-ecp5-85", "fpga-sim-16x16", "fpga-zynq-7020", "intel-nuc", "jetson-agx-orin", "jetson-orin-nano"),
+    *("local-cpu", "raspberry-pi-4", "raspberry-pi-5", "visionfive-2"),
     *("jetson-thor", "rtx-a2000", "rtx-4070", "rtx-5080", "h200"),
 ]
-TARGETS = {"onnxruntime", "openvino", "litert", "tensorrt", "tflite_micro", "tvm_fpga", "pytorch", "null"}
+TARGETS = {"onnxruntime", "openvino", "litert", "tensorrt", "tflite_micro", "tvm_cpu", "tvm_fpga", "pytorch", "null"}
 METERS = {"", "rapl", "nvml", "ina3221", "pmic"}
 #: Devices with an NVIDIA GPU: its compute capability, who compiles its engines, and whether it has fp8.
 GPUS = {
@@ -35,11 +35,13 @@ PER_MULTIPROCESSOR = (128, 4)
 #: The plain framework comes last: the baseline beside every other figure.
 BASELINE = "pytorch"
 ORDER = {
-    "local-cpu": ("onnxruntime", "openvino", "litert"),
-    "intel-nuc": ("openvino", "onnxruntime", "litert"),
-    "raspberry-pi-4": ("litert", "onnxruntime", "openvino"),
-    "raspberry-pi-5": ("litert", "onnxruntime", "openvino"),
+    "local-cpu": ("onnxruntime", "openvino", "litert", "tvm_cpu"),
+    "intel-nuc": ("openvino", "onnxruntime", "litert", "tvm_cpu"),
+    "raspberry-pi-4": ("litert", "onnxruntime", "openvino", "tvm_cpu"),
+    "raspberry-pi-5": ("litert", "onnxruntime", "openvino", "tvm_cpu"),
     "android-arm64": ("litert", "onnxruntime"),
+    "visionfive-2": ("tvm_cpu",),
+    "fpga-zynq-7020": ("tvm_fpga", "tvm_cpu"),
     **{name: ("tensorrt", "onnxruntime", "litert") for name in GPUS if name.startswith("jetson")},
     **{name: ("tensorrt", "onnxruntime") for name in GPUS if not name.startswith("jetson")},
 }
@@ -87,6 +89,10 @@ FACTS = [
     ("fpga-zynq-7020", "parameters.luts", 53_200),
     ("fpga-zynq-7020", "parameters.multipliers", 220),
     ("fpga-zynq-7020", "parameters.block_rams", 140),
+    ("fpga-ecp5-85", "parameters.lanes", 8),
+    ("fpga-zynq-7020", "parameters.lanes", 8),
+    ("fpga-sim-16x16", "parameters.lanes", 16),
+    ("fpga-sim-16x16", "ram", 208 * 2**10),
 ]
 #: Memory maps as the field notes give them.
 BASES = {
@@ -161,7 +167,9 @@ def test_the_best_target_comes_first(name, targets):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("cortex", "fpga"))])
 def test_boards_name_the_target_that_will_serve_them(name):
-    assert load_device(name).targets == ("tflite_micro" if name.startswith("cortex") else "tvm_fpga",)
+    first, *others = load_device(name).targets
+    assert first == ("tflite_micro" if name.startswith("cortex") else "tvm_fpga")
+    assert set(others) <= {"tvm_cpu"}, "processors beside the fabric have no other engine"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -335,7 +343,7 @@ def test_memory_maps_are_those_of_the_field_notes(name, bases):
     assert {memory.name: memory.base for memory in load_device(name).memories} == bases
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("fpga")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("fpga") and "-sim-" not in name])
 def test_block_ram_is_as_large_as_its_blocks_together(name):
     device = load_device(name)
     memory = next(memory for memory in device.memories if memory.name == "block-ram")

@@ -16,13 +16,15 @@ ARCHITECTURE_NAMES = """accuracy accuracy_drop latency_p50 latency_p90 latency_p
     model_size flash code_size weights_size arena ram stack instructions instructions_mve cycles utilization dram_bytes
     energy power init_instructions parity_max_error sqnr params macs stored_size
     latency_events_p50 latency_transfers_p50 latency_graph_p50 latency_compiled_p50
-    gpu_memory engine_memory context_memory kernels"""
+    gpu_memory engine_memory context_memory kernels
+    luts flip_flops multipliers block_rams device_share fmax
+    cycles_compute cycles_load cycles_store cycles_stall bytes_loaded bytes_stored bytes_program peak_macs peak_bytes"""
 
 numbers = st.floats(min_value=-1e9, max_value=1e9)
 metrics = st.builds(
     Metric,
     value=numbers,
-    unit=st.sampled_from(["s", "B", "J", "W", "1", "1/s", "dB"]),
+    unit=st.sampled_from(["s", "B", "J", "W", "Hz", "1", "1/s", "dB"]),
     kind=st.sampled_from(AVAILABLE),
     method=st.text(min_size=1),
     samples=st.none() | st.lists(numbers).map(tuple),
@@ -37,7 +39,7 @@ def measured(value=1.0, unit="s", kind=Kind.MEASURED):
 
 def test_the_metric_names_are_those_of_the_architecture():
     assert set(METRIC_UNITS) == set(ARCHITECTURE_NAMES.split())
-    assert set(METRIC_UNITS.values()) <= {"s", "B", "J", "W", "1", "1/s", "dB"}, "units are SI base units"
+    assert set(METRIC_UNITS.values()) <= {"s", "B", "J", "W", "Hz", "1", "1/s", "dB"}, "units are SI base units"
 
 
 @pytest.mark.parametrize(

@@ -224,3 +224,16 @@ def test_an_emulator_is_asked_and_not_timed():
     assert set(profile.metrics) == {"arena"}, "nothing that this machine's clock or memory says"
     assert profile.stable and [row.name for row in profile.layers] == ["conv1"]
     assert Profile.from_dict(profile.as_dict()) == profile
+    assert profile.settings == {"timed_runs": 0}, "how long to measure says nothing of it"
+
+
+def test_files_of_the_engine_stay_out_of_the_json():
+    class Tracer(DiaryRunner):
+        timed = False
+
+        def counters(self):
+            return dataclasses.replace(super().counters(), files={"timeline.json": "{}"})
+
+    profile = measure(lambda: Tracer([]), INPUTS, QUICK)
+    assert profile.files == {"timeline.json": "{}"}, "they are handed on"
+    assert "files" not in profile.as_dict() and not Profile.from_dict(profile.as_dict()).files

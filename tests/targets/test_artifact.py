@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from profiles.errors import ConfigError, VerificationError
-from targets.artifact import MANIFEST, PROFILE, Artifact, load_artifact, sha256, write_manifest
+from targets.artifact import MANIFEST, PROFILE, TIMELINE, Artifact, load_artifact, sha256, write_manifest
 from targets.base import Compiled, TensorSpec
 
 INPUT = TensorSpec("x", (1, 32, 32, 3), "int8", "NHWC", "image", 0.0123, -3, (0.5, 0.4, 0.3), (0.2, 0.2, 0.2))
@@ -66,6 +66,7 @@ def test_writing_the_manifest_again_changes_nothing(artifact):
 
 def test_the_profile_and_what_its_killed_writer_left_are_not_hashed(artifact):
     (artifact.folder / PROFILE).write_text("{}")
+    (artifact.folder / TIMELINE).write_text("{}")
     (artifact.folder / f".{PROFILE}.123-ab.tmp").write_text("{")
     (artifact.folder / f".{MANIFEST}.123-ab.tmp").write_text("{")
     assert load_artifact(artifact.folder) == artifact

@@ -10,9 +10,16 @@ from profiles.errors import ConfigError, MissingToolError, VerificationError
 from profiles.machine import snapshot
 from profiles.measurement import Kind
 from profiles.sampling import Settings
-from targets.artifact import GOLDEN, load_artifact, write_manifest
+from targets.artifact import GOLDEN, PROFILE, TIMELINE, load_artifact, write_manifest
 from targets.golden import Golden, load_golden, save_golden
-from targets.measure import ask_worker, profile_bundle, run_bundle, state_is_device, verify_bundle
+from targets.measure import (
+    ask_worker,
+    profile_bundle,
+    run_bundle,
+    state_is_device,
+    verify_bundle,
+    write_profile,
+)
 from targets.null.runner import null_outputs
 
 QUICK = Settings(seconds=0.05, min_runs=20, warmup_seconds=0.01, max_warmup_seconds=0.1)
@@ -79,6 +86,24 @@ def test_this_machine_is_no_device_that_it_does_not_look_like(identity):
 def test_profiles_survive_json(bundle):
     profile = profile_bundle(load_artifact(bundle), QUICK)
     assert json.loads(json.dumps(profile.as_dict()))["metrics"]["latency_p50"]["unit"] == "s"
+
+
+def test_what_lies_beside_a_profile_is_of_the_same_measurement(bundle):
+    profile = profile_bundle(load_artifact(bundle), QUICK)
+    assert not profile.files, "the null engine leaves none"
+    write_profile(bundle, dataclasses.replace(profile, files={TIMELINE: "[]"}))
+    assert (bundle / TIMELINE).read_text() == "[]"
+    assert json.loads((bundle / PROFILE).read_text()) == profile.as_dict()
+    load_artifact(bundle)  # neither has a hash
+    write_profile(bundle, profile)
+    assert not (bundle / TIMELINE).exists(), "that of an earlier measurement is gone"
+
+
+def test_an_engine_leaves_no_file_of_another_name(bundle, monkeypatch):
+    profile = profile_bundle(load_artifact(bundle), QUICK)
+    files = {TIMELINE: "[]", "../evil": "x", "manifest.json": "x"}
+    monkeypatch.setattr("targets.measure.ask_worker", lambda *a, **k: {"profile": profile.as_dict(), "files": files})
+    assert profile_bundle(load_artifact(bundle), QUICK).files == {TIMELINE: "[]"}
 
 
 def test_a_machine_with_an_operating_system_has_no_serial_port(bundle):

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from profiles.device import PRECISIONS, Cpu, Device
-from profiles.errors import ConfigError, MissingToolError
+from profiles.errors import ConfigError, MissingToolError, UnsupportedError
 from targets import registry
 from targets.base import CALIBRATED
 from targets.calibration import CALIBRATORS
@@ -33,7 +33,7 @@ def test_a_target_says_what_it_is(name):
     assert target.title
     assert target.formats, "a target reads some format"
     assert set(target.formats) <= {"onnx", "tflite", "pt2"}
-    if name != "tflite_micro":  # integer kernels only
+    if name not in ("tflite_micro", "tvm_fpga"):  # integer kernels only
         assert target.precisions[0] == "fp32", "what can run in fp32 has it first, because it is the default"
     assert set(target.precisions) <= set(PRECISIONS)
     assert set(target.calibrators) <= set(CALIBRATORS)
@@ -45,9 +45,10 @@ def test_versions_are_those_of_what_is_installed(name):
     target = load_target(name)
     assert missing_packages(target) == []
     versions = tool_versions(target)
-    assert set(versions) == {*target.packages, *target.programs}
+    programs = {*target.programs, *target.helpers}
+    assert set(versions) == {*target.packages, *programs}
     assert all(versions[package] == installed_version(package) for package in target.packages)
-    here = [version for name, version in versions.items() if name not in target.programs or shutil.which(name)]
+    here = [version for name, version in versions.items() if name not in programs or shutil.which(name)]
     assert all(any(sign.isdigit() for sign in version) for version in here), versions
 
 
@@ -85,7 +86,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
 def test_the_default_target_reads_the_format_at_hand():
     assert default_target(device("litert", "onnxruntime"), ("onnx",)) == "onnxruntime"
     assert default_target(device("litert", "onnxruntime"), ("onnx", "tflite")) == "litert"
-    assert default_target(device("tvm_fpga", "openvino"), ("onnx",)) == "openvino", "others are not in this release"
+    assert default_target(device("another", "openvino"), ("onnx",)) == "openvino", "others are not in this release"
 
 
 def test_a_target_made_for_a_format_comes_before_one_that_also_reads_it():
@@ -93,9 +94,24 @@ def test_a_target_made_for_a_format_comes_before_one_that_also_reads_it():
 
 
 @pytest.mark.parametrize(
-    ("targets", "hint"), [(("onnxruntime",), "target ="), (("tvm_fpga",), "edgewright targets"), ((), "targets")]
+    ("targets", "hint"), [(("onnxruntime",), "target ="), (("another",), "edgewright targets"), ((), "targets")]
 )
 def test_a_device_that_nothing_serves_is_refused(targets, hint):
     with pytest.raises(ConfigError) as caught:
         default_target(device(*targets), ("tflite",))
     assert hint in caught.value.next_step
+
+
+def test_the_target_that_makes_a_devices_circuit():
+    assert registry.hardware_target(device("tvm_cpu", "another", "tvm_fpga")).name == "tvm_fpga"
+    with pytest.raises(UnsupportedError) as caught:
+        registry.hardware_target(device("onnxruntime"))
+    assert "a finished chip" in caught.value.seen and "tvm_fpga" in caught.value.allowed
+
+
+def test_other_targets_make_no_circuits():
+    for name in target_names():
+        target = load_target(name)
+        if not target.hardware:
+            with pytest.raises(UnsupportedError, match="circuit of board"):
+                target.synthesize(device(name), None, lambda tool, stage: None)

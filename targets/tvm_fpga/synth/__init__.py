@@ -1,0 +1,1 @@
+"""From Verilog to a device: synthesis, placement and routing with packages from PyPI, or a script for Vivado."""
