@@ -66,8 +66,8 @@ def profile(
     """
     from profiles.errors import MissingToolError, UnsupportedError
     from profiles.sampling import Settings
-    from targets.artifact import PROFILE, load_artifact, write_json
-    from targets.measure import profile_bundle, verify_bundle
+    from targets.artifact import load_artifact
+    from targets.measure import profile_bundle, verify_bundle, write_profile
     from toolchain.progress import Progress
     from toolchain.steps.planned import planned, with_planned
 
@@ -83,7 +83,7 @@ def profile(
         settings = Settings(runs=runs, seconds=seconds)
         measured = profile_bundle(artifact, settings, via=address, python=python, progress=step.update)
     found = with_planned(measured, planned(artifact))
-    write_json(artifact.folder / PROFILE, found.as_dict())
+    write_profile(artifact.folder, found)
     return found
 
 

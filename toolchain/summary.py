@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from profiles.measurement import METRIC_UNITS, Metric
+from profiles.measurement import METRIC_UNITS, Kind, Metric
 from profiles.units import format_quantity
 from toolchain.compress.rows import Row
 
@@ -57,7 +57,9 @@ class Entry:
         ]
 
     def _show(self, row: Mapping[str, Any], key: str) -> str:
-        return format_quantity(row[key], METRIC_UNITS[str(row["metric"])])
+        text = format_quantity(row[key], METRIC_UNITS[str(row["metric"])])
+        found = self.metrics.get(str(row["metric"]))
+        return f"{text} ({found.kind})" if key == "value" and found and found.kind is Kind.ESTIMATED else text
 
     def as_dict(self, root: Path) -> dict[str, Any]:
         """The shape of one entry; the bundle's path is relative to ``root``."""

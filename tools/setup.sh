@@ -19,6 +19,11 @@ debian_packages() {
     command -v qemu-system-arm > /dev/null || missing+=(qemu-system-arm)
     command -v arm-none-eabi-gcc > /dev/null || missing+=(gcc-arm-none-eabi)
     [ -f /usr/lib/arm-none-eabi/newlib/libc.a ] || missing+=(libnewlib-arm-none-eabi)
+    command -v qemu-aarch64 > /dev/null || missing+=(qemu-user)
+    command -v g++ > /dev/null || missing+=(g++)
+    command -v aarch64-linux-gnu-g++ > /dev/null || missing+=(g++-aarch64-linux-gnu)
+    command -v arm-linux-gnueabihf-g++ > /dev/null || missing+=(g++-arm-linux-gnueabihf)
+    command -v riscv64-linux-gnu-g++ > /dev/null || missing+=(g++-riscv64-linux-gnu)
     [ "${#missing[@]}" -eq 0 ] && return
     if [ "$(id -u)" -eq 0 ] && command -v apt-get > /dev/null; then
         echo "setup: installing ${missing[*]}"

@@ -67,6 +67,17 @@ def show(metric: Metric | Mapping[str, Any] | None) -> str:
     return format_quantity(figure.value, figure.unit) + MARKS[figure.kind]
 
 
+#: Metrics that people read in percent.
+SHARES = frozenset({"utilization", "device_share"})
+
+
+def show_named(name: str, metric: Metric | None) -> str:
+    """Like :func:`show`, shares in percent."""
+    if name in SHARES and metric is not None and metric.available:
+        return show_percent(metric.as_dict(), 1)
+    return show(metric)
+
+
 def show_percent(metric: Mapping[str, Any] | None, digits: int = 2) -> str:
     """A share as percent with its mark, or a dash."""
     if metric is None or metric["value"] is None:

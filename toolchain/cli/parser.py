@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": "show bundles side by side",
     "report": "write report.html for a folder of bundles",
     "runtime": "write the program that builds, checks and measures bundles on a device",
+    "rtl": "synthesize, place and route the accelerator of an FPGA, and keep what came of it",
     "devices": "list the device profiles",
     "targets": "list the backends and what they can do",
     "methods": "list the compression methods: what each saves and where, its paper, what it needs",

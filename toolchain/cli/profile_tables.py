@@ -6,35 +6,50 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from profiles.machine import MachineState
-from profiles.measurement import METRIC_UNITS
+from profiles.measurement import METRIC_UNITS, Kind, Metric
 from profiles.profiler import Profile
 from profiles.units import format_quantity
-from toolchain.cli.output import print_line, print_table, show
+from toolchain.cli.output import print_line, print_table, show, show_named
 
 #: Most wanted first; what is not listed follows in the order of ``METRIC_UNITS``.
 ORDER = (
     "latency_p50", "latency_p90", "latency_p99", "latency_events_p50", "latency_graph_p50", "latency_transfers_p50",
     "latency_compiled_p50",
     "cpu_time_p50", "throughput", "energy", "power", "peak_memory", "gpu_memory", "engine_memory", "context_memory",
-    "kernels", "dram_bytes",
+    "kernels", "cycles", "cycles_compute", "cycles_load", "cycles_store", "cycles_stall", "utilization",
+    "dram_bytes", "bytes_loaded", "bytes_stored", "bytes_program", "peak_macs", "peak_bytes",
+    "luts", "flip_flops", "multipliers", "block_rams", "device_share", "fmax",
 )  # fmt: skip
+_HOST = "host's clock"
 #: What a name does not tell by itself.
 MEANINGS = {
-    "latency_p50": "host's clock, median",
+    "latency_p50": f"{_HOST}, median",
     "latency_events_p50": "the GPU's own time, between two CUDA events",
     "latency_graph_p50": "the same kernels replayed as one CUDA graph",
-    "latency_transfers_p50": "host's clock, inputs and outputs copied",
-    "latency_compiled_p50": "host's clock, after torch.compile",
+    "latency_transfers_p50": f"{_HOST}, inputs and outputs copied",
+    "latency_compiled_p50": f"{_HOST}, after torch.compile",
     "gpu_memory": "peak used",
     "engine_memory": "weights and code on the GPU",
     "context_memory": "activations and workspace on the GPU",
     "kernels": "launches per inference",
-    "dram_bytes": "read and written by all kernels",
+    "dram_bytes": "read and written in one inference",
+    "cycles_compute": "the array takes a vector",
+    "cycles_load": "the array waits for a load",
+    "cycles_store": "the array waits for a store",
+    "cycles_stall": "the array's pipeline fills",
+    "peak_macs": "per cycle at most",
+    "peak_bytes": "over the port per cycle",
+    "luts": "look-up tables of the circuit",
+    "multipliers": "DSP multipliers of the circuit",
+    "block_rams": "memory blocks of the circuit",
+    "device_share": "of the scarcest resource",
+    "fmax": "largest clock that the routed circuit takes",
 }
 #: What an engine may tell of a layer, and its column.
 LAYER_FIGURES = {
     "latency_p50": "time", "instructions": "instructions", "instructions_mve": "vector", "cycles": "cycles",
-    "dram_bytes": "moved",
+    "cycles_compute": "computing", "cycles_load": "on loads", "cycles_store": "on stores", "cycles_stall": "stalled",
+    "utilization": "used", "dram_bytes": "moved",
 }  # fmt: skip
 
 
@@ -43,11 +58,19 @@ def print_metrics(profile: Profile) -> None:
     rows = []
     for name in ordered(profile.metrics):
         metric = profile.metrics[name]
-        rows.append([name, MEANINGS.get(name, ""), show(metric), metric.kind.value, metric.method or metric.reason])
+        value, how = show_named(name, metric), metric.method or metric.reason
+        rows.append([name, _meaning(name, metric), value, metric.kind.value, how])
     columns = ["metric", "what it is", "value", "kind", "how, or why not"]
     if not any(row[1] for row in rows):
         columns, rows = columns[:1] + columns[2:], [row[:1] + row[2:] for row in rows]
     print_table(columns, rows, right=["value"], title=str(profile.machine["description"]))
+
+
+def _meaning(name: str, metric: Metric) -> str:
+    """What a name does not tell; a clock is named only where one was read."""
+    text = MEANINGS.get(name, "")
+    read = metric.kind in (Kind.MEASURED, Kind.STAND_IN)
+    return text if read or not text.startswith(_HOST) else ""
 
 
 def ordered(names: Mapping[str, object]) -> list[str]:
@@ -81,7 +104,8 @@ def print_layers(profile: Profile) -> None:
         return
     told = [name for name in LAYER_FIGURES if any(name in row.metrics for row in profile.layers)]
     rows = [
-        [row.name, row.op, row.precision, *(show(row.metrics.get(name)) for name in told)] for row in profile.layers
+        [row.name, row.op, row.precision, *(show_named(name, row.metrics.get(name)) for name in told)]
+        for row in profile.layers
     ]
     columns = [LAYER_FIGURES[name] for name in told]
     print_table(["layer", "operator", "precision", *columns], rows, right=columns)

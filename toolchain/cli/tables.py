@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from targets.artifact import NOT_RUN
 from toolchain.baseline import baseline_of, times_pytorch
-from toolchain.cli.output import legend, print_line, print_table, show, show_percent
+from toolchain.cli.output import MARKS, legend, print_line, print_table, show, show_named, show_percent
 
 if TYPE_CHECKING:
     from toolchain.summary import Entry
@@ -35,8 +35,17 @@ GPU = {
     "throughput": "throughput", "GPU memory": "gpu_memory", "engine": "engine_memory", "context": "context_memory",
     "kernels": "kernels", "moved": "dram_bytes",
 }  # fmt: skip
+#: Of an accelerator in an FPGA: what simulation counts, and what synthesis, placement and routing found.
+FPGA = {
+    "cycles": "cycles", "utilization": "utilization", "moved": "dram_bytes", "LUTs": "luts", "flip-flops": "flip_flops",
+    "multipliers": "multipliers", "block RAMs": "block_rams", "of the device": "device_share", "clock": "fmax",
+}  # fmt: skip
 #: A second table, with the figures of which one makes a bundle part of it.
-SECOND = (("firmware", FIRMWARE, ("flash",)), ("on the GPU", GPU, ("latency_events_p50", "kernels")))
+SECOND = (
+    ("firmware", FIRMWARE, ("flash",)),
+    ("on the GPU", GPU, ("latency_events_p50", "kernels")),
+    ("on the FPGA", FPGA, ("utilization", "luts")),
+)
 
 
 def print_entries(entries: Sequence[Entry]) -> None:
@@ -96,7 +105,8 @@ def _print_second(title: str, columns: Mapping[str, str], entries: Sequence[Entr
         for heading, name in columns.items()
         if columns is FIRMWARE or any((m := entry.metrics.get(name)) and m.available for entry in entries)
     ]
-    rows = [[entry.name, *(show(entry.metrics.get(columns[heading])) for heading in told)] for entry in entries]
+    names = [columns[heading] for heading in told]
+    rows = [[entry.name, *(show_named(name, entry.metrics.get(name)) for name in names)] for entry in entries]
     if rows and told:
         print_table([title, *told], rows, right=told)
 
@@ -113,5 +123,12 @@ def verdict(entry: Entry) -> str:
     if not entry.budget:
         return "none set"
     unknown = [str(row["metric"]) for row in entry.budget if row["met"] is None]
-    told = {"missed": entry.missed, "unknown": unknown}
-    return "; ".join(f"{word}: {', '.join(names)}" for word, names in told.items() if names) or "met"
+    told = {"missed": [name + _mark(entry, name) for name in entry.missed], "unknown": unknown}
+    marks = "".join(dict.fromkeys(_mark(entry, str(row["metric"])) for row in entry.budget))
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in told.items() if names) or f"met{marks}"
+
+
+def _mark(entry: Entry, name: str) -> str:
+    """Of the kind of figure that keeps or breaks a promise."""
+    found = entry.metrics.get(name)
+    return MARKS[found.kind] if found else ""

@@ -10,6 +10,7 @@ from profiles.measurement import Kind, Metric
 from targets.artifact import NOT_RUN
 from toolchain.compress.rows import Row
 from toolchain.report.shapes import Batch, BudgetLine, Layer, Manifest, NotBuilt, Placement, Profile
+from toolchain.report.trace import Trace
 
 #: Figures that only running a bundle gives.
 RAN = ("latency_p50", "latency_events_p50", "cycles", "instructions")
@@ -28,6 +29,7 @@ class Entry:
         manifest, profile: None where the file is absent.
         missing: sentences on absent files.
         memory_plan: the picture of the memory plan as SVG, where the bundle has one.
+        trace: what each part of the device did when in one inference, where the engine tells.
     """
 
     number: int
@@ -43,6 +45,7 @@ class Entry:
     profile: Profile | None = None
     missing: tuple[str, ...] = ()
     memory_plan: bytes = b""
+    trace: Trace | None = None
 
     @property
     def short(self) -> str:
@@ -105,6 +108,12 @@ class Entry:
         """The value of a figure, or None."""
         found = self.metric(name)
         return found.value if found else None
+
+    @property
+    def spread(self) -> bool:
+        """Whether the latency is one of runs that differ; a count of cycles at a clock is the same every time."""
+        found = self.metric("latency_p50")
+        return found is not None and bool(found.samples or self.metric("latency_p90") or self.metric("latency_p99"))
 
     @property
     def kind(self) -> Kind:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from toolchain.report.entries import Entry
 from toolchain.report.gains import Gains
-from toolchain.report.ranking import LATENCY, Judgement, best, by_kind
+from toolchain.report.ranking import LATENCY, Judgement, best, by_kind, estimated
 from toolchain.report.words import KINDS, KindWords, count, listing, show, title_of
 
 
@@ -37,7 +37,7 @@ def _budget_tile(entries: Sequence[Entry]) -> Tile:
     rest = len(asked) - met - missed
     foot = (
         listing([f"{missed} missed"] * bool(missed) + [f"{rest} cannot be judged"] * bool(rest)) or "all promises kept"
-    )
+    ) + estimated(asked)
     return Tile("Within budget", f"{met} of {len(asked)}", foot, tone="missed" if missed else "open" if rest else "met")
 
 

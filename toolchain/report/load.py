@@ -12,6 +12,7 @@ from profiles.errors import ConfigError
 from profiles.measurement import Metric
 from toolchain.report.entries import Build, Entry
 from toolchain.report.shapes import Layer, Manifest, Profile, Summary, SummaryEntry
+from toolchain.report.trace import LARGEST, Trace
 
 SCHEMA = 1
 _LAYERS = TypeAdapter(tuple[Layer, ...])
@@ -68,6 +69,7 @@ def _entry(build_dir: Path, number: int, found: SummaryEntry) -> Entry:
         profile=profile,
         missing=missing,
         memory_plan=_picture(folder / "memory.svg"),
+        trace=_trace(folder / "timeline.json"),
     )
 
 
@@ -79,6 +81,15 @@ def _picture(path: Path) -> bytes:
         return b""
     except OSError as error:
         raise ConfigError(f"{path} cannot be read", seen=str(error)) from error
+
+
+def _trace(path: Path) -> Trace | None:
+    """What happened when in one inference; nothing where there is no such file, or a huge one."""
+    try:
+        small = path.stat().st_size <= LARGEST
+    except OSError:
+        return None
+    return _read(path, TypeAdapter(Trace)) if small else None
 
 
 def _completed(summary: dict[str, Metric], profile: dict[str, Metric]) -> dict[str, Metric]:

@@ -33,7 +33,7 @@ from toolchain.report.table import table
 from toolchain.report.words import KINDS, listing
 
 TEMPLATES = Path(__file__).parent / "templates"
-STYLES = ("style.css", "charts.css", "formats.css", "narrow.css")
+STYLES = ("style.css", "charts.css", "formats.css", "cycles.css", "narrow.css")
 PAGE = "report.html"
 # What HTML cannot carry: control characters other than white space, and halves of surrogate pairs.
 _UNPRINTABLE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000)], "\ufffd")
@@ -159,14 +159,16 @@ def _charts(build: Build) -> dict[str, Any]:
         trade.scatter(entries, trade.WIDE, "wide", vertical),
         trade.scatter(entries, trade.NARROW, "narrow", vertical),
     ]
-    bare = [e.label for e in entries if (m := e.metric(LATENCY)) and len(m.samples or ()) < FEWEST_SAMPLES]
+    bare = [e.label for e in entries if e.spread and len(e.metrics[LATENCY].samples or ()) < FEWEST_SAMPLES]
+    single = [e.label for e in entries if e.metric(LATENCY) and not e.spread]
     drawn: dict[str, Sequence[object]] = {"spread": [c for c in rows if c], "trade": [c for c in points if c]}
-    drawn |= {"formats": shown.formats(build), "sweeps": shown.batches(build)}
+    drawn |= {"formats": shown.formats(build), "sweeps": shown.batches(build), "cycles": shown.cycles(build)}
     there = {**drawn, "gain": pairs, "details": entries, "compressed": build.compression}
     return {
         **drawn,
         "trade_up": up,
         "no_samples": listing(bare),
+        "no_spread": listing(single),
         "gains": pairs,
         "tiles": tiles(entries, pairs),
         "anchors": [(anchor, title) for needs, anchor, title in _ANCHORS if not needs or there[needs]],
@@ -182,6 +184,7 @@ _ANCHORS = (
     ("gain", "gain", "Precision"),
     ("formats", "formats", "Number formats"),
     ("sweeps", "batches", "Batch sizes"),
+    ("cycles", "cycles", "Cycles"),
     ("details", "details", "Bundle by bundle"),
     ("", "machine", "Machine and versions"),
     ("", "missing", "Unavailable"),

@@ -128,13 +128,21 @@ def budget_sentence(entries: Sequence[Entry]) -> str:
         return f"{count(len(entries), noun)} built; no budget was set."
     if len(asked) == 1:
         words = {True: "meets its budget", False: "misses its budget", None: "cannot be held to its budget"}
-        return f"The {noun} {words[asked[0].met]}."
+        return f"The {noun} {words[asked[0].met]}{estimated(asked)}."
     met = sum(e.met is True for e in asked)
     if met == len(asked):
-        return f"All {met} {noun}s meet their budget."
+        return f"All {met} {noun}s meet their budget{estimated(asked)}."
     if all(e.met is None for e in asked):
         return f"None of {count(len(asked), noun)} can be held to its budget."
-    return f"{met or 'None'} of {count(len(asked), noun)} {'meets its' if met == 1 else 'meet their'} budget."
+    verb = "meets its" if met == 1 else "meet their"
+    return f"{met or 'None'} of {count(len(asked), noun)} {verb} budget{estimated(asked)}."
+
+
+def estimated(entries: Sequence[Entry]) -> str:
+    """``, with latency p50 as estimated``: promises that no run has shown to be kept; empty without any."""
+    lines = [(entry, line) for entry in entries for line in entry.budget if line.met is not None]
+    found = [line.metric for entry, line in lines if (m := entry.metric(line.metric)) and m.kind is Kind.ESTIMATED]
+    return f", with {listing([title_of(name) for name in dict.fromkeys(found)])} as estimated" if found else ""
 
 
 def _noun(entries: Sequence[Entry]) -> str:

@@ -31,6 +31,11 @@ EXTRA = (
     ("RAM", "", "ram"),
     ("Instructions", "", "instructions"),
     ("Cycles", "", "cycles"),
+    ("FPGA", "LUTs", "luts"),
+    ("FPGA", "multipliers", "multipliers"),
+    ("FPGA", "block RAMs", "block_rams"),
+    ("FPGA", "share", "device_share"),
+    ("FPGA", "clock", "fmax"),
 )
 _SHARED = dict.fromkeys(("latency_p50", "latency_p90", "latency_p99", "cpu_time_p50", "latency_events_p50"), "time")
 
@@ -155,7 +160,7 @@ def executed(entry: Entry) -> Executed:
 
 def verdict(entry: Entry) -> Verdict:
     """Met, missed, not to be judged, or no budget."""
-    lines = tuple(_line(line) for line in entry.budget)
+    lines = tuple(_line(line) + judged_by(entry, line) for line in entry.budget)
     if not entry.budget:
         return Verdict("none", "·", "no budget", (), 3)
     if entry.met is None:
@@ -173,6 +178,14 @@ def _line(line: BudgetLine) -> str:
     value, limit = (_trimmed(scale.number(v)) for v in (line.value, line.limit))
     sign = ("≥" if floor else "≤") if line.met else ("<" if floor else ">")
     return f"{'✓' if line.met else '✗'} {name} {value} {sign} {limit} {scale.unit}".rstrip()
+
+
+def judged_by(entry: Entry, line: BudgetLine) -> str:
+    """``, estimated``: what kind of figure keeps or breaks a promise; empty where it was measured, or nobody knows."""
+    found = entry.metric(line.metric)
+    if line.met is None or found is None or found.kind is Kind.MEASURED:
+        return ""
+    return f", {KINDS[found.kind].title}"
 
 
 def _trimmed(number: str) -> str:

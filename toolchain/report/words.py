@@ -51,8 +51,21 @@ TITLES = {
     "sqnr": "SQNR",
     "params": "parameters",
     "macs": "multiply-accumulates",
+    "cycles_compute": "cycles computing",
+    "cycles_load": "cycles waiting for loads",
+    "cycles_store": "cycles waiting for stores",
+    "cycles_stall": "cycles of the pipeline itself",
+    "bytes_program": "bytes of instructions",
+    "peak_macs": "products per cycle at most",
+    "peak_bytes": "bytes over the port per cycle",
+    "luts": "LUTs",
+    "flip_flops": "flip-flops",
+    "multipliers": "hardware multipliers",
+    "block_rams": "block RAMs",
+    "device_share": "share of the scarcest resource",
+    "fmax": "largest clock of the fabric",
 }
-SHARES = frozenset({"accuracy", "utilization"})  # fractions that people read in percent
+SHARES = frozenset({"accuracy", "utilization", "device_share"})  # fractions that people read in percent
 POINTS = frozenset({"accuracy_drop"})  # differences of such fractions
 
 _PREFIXES: dict[str, tuple[tuple[float, str], ...]] = {
@@ -60,6 +73,7 @@ _PREFIXES: dict[str, tuple[tuple[float, str], ...]] = {
     "J": ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ")),
     "W": ((1.0, "W"), (1e-3, "mW"), (1e-6, "µW")),
     "B": ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")),
+    "Hz": ((1e9, "GHz"), (1e6, "MHz"), (1e3, "kHz"), (1.0, "Hz")),
     "1": ((1e9, "G"), (1e6, "M"), (1.0, "")),
 }
 

@@ -12,9 +12,9 @@ from profiles.machine import describe, snapshot
 from profiles.measurement import Metric, as_simulated, as_stand_in
 from profiles.profiler import Profile, not_run
 from profiles.sampling import Settings
-from targets.artifact import PROFILE, Artifact, load_artifact, write_json
+from targets.artifact import Artifact, load_artifact
 from targets.base import CALIBRATED, QUANTIZED, ExportedModel, Scheme, SupportReport
-from targets.measure import APART, profile_bundle, state_is_device, verify_bundle
+from targets.measure import APART, profile_bundle, state_is_device, verify_bundle, write_profile
 from targets.registry import BASELINE, default_target, load_target, require_packages
 from toolchain.progress import Progress
 from toolchain.project.device_section import DeviceEntry
@@ -80,7 +80,7 @@ class Plan:
         )
 
     def profile(self, folder: Path, settings: Settings, progress: Progress) -> Profile:
-        """Measure the bundle here, or where the entry says, and write ``profile.json``.
+        """Measure the bundle here, or where the entry says, and write ``profile.json`` and what lies beside it.
 
         Raises:
             VerificationError: the machine that the entry names computes something else than this one did.
@@ -90,7 +90,7 @@ class Plan:
         with progress.step(f"profile {self.name}{f' on {via}' if via else ''}") as step:
             artifact = load_artifact(folder)
             profile = self._measured(artifact, settings, via, step.update)
-        write_json(folder / PROFILE, profile.as_dict())
+        write_profile(folder, profile)
         return profile
 
     def _measured(

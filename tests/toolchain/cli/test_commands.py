@@ -21,7 +21,7 @@ def test_devices_lists_every_profile_and_what_serves_it(cli):
     rows = json.loads(cli("devices", "--json").fine().out)
     assert [row["name"] for row in rows] == list(device_names())
     assert {row["name"]: row["served"] for row in rows}["local-cpu"] is True
-    assert {row["name"]: row["served"] for row in rows}["fpga-ecp5-85"] is False
+    assert {row["name"]: row["served"] for row in rows}["fpga-ecp5-85"] is True
 
 
 def test_targets_lists_every_backend(cli):

@@ -56,6 +56,18 @@ def test_a_figure_says_what_it_is_and_how_it_was_obtained(capsys):
     assert any(line.startswith("energy") and "– | unavailable | NVML is not installed" in line for line in lines)
 
 
+def test_a_clock_is_named_only_where_one_was_read(capsys):
+    read = (Kind.MEASURED, Kind.STAND_IN)
+    for kind in (*read, Kind.ESTIMATED, Kind.SIMULATED):
+        print_metrics(dataclasses.replace(profile(), metrics={"latency_p50": Metric(1e-3, "s", kind, "cycles")}))
+        assert ("host's clock" in "".join(told(capsys))) == (kind in read), kind
+
+
+def test_shares_are_told_in_percent(capsys):
+    print_metrics(dataclasses.replace(profile(), metrics={"utilization": Metric(0.876, "1", Kind.SIMULATED, "m")}))
+    assert any("87.6 %ᵐ" in line for line in told(capsys))
+
+
 def test_a_processor_s_profile_has_no_empty_column(capsys):
     print_metrics(dataclasses.replace(profile(), metrics={"cpu_time_p50": seconds(1e-3)}))
     assert "what it is" not in "".join(told(capsys))

@@ -6,8 +6,8 @@ import dataclasses
 import re
 from pathlib import Path
 
-from profiles.measurement import Kind, Metric, unavailable
-from toolchain.cli.tables import GPU, SHOWN, print_entries, verdict
+from profiles.measurement import METRIC_UNITS, Kind, Metric, unavailable
+from toolchain.cli.tables import FPGA, GPU, SHOWN, print_entries, verdict
 from toolchain.summary import Entry
 
 
@@ -65,3 +65,19 @@ def test_columns_are_metrics_that_all_know():
     from profiles.measurement import METRIC_UNITS
 
     assert {*GPU.values(), *SHOWN} <= set(METRIC_UNITS)
+
+
+def test_the_columns_of_an_fpga(capsys):
+    figures = {
+        "utilization": Metric(0.9171, "1", Kind.SIMULATED, "m"),
+        "cycles": Metric(51446.0, "1", Kind.SIMULATED, "m"),
+        "luts": Metric(19235.0, "1", Kind.ESTIMATED, "m"),
+        "device_share": Metric(0.628, "1", Kind.ESTIMATED, "m"),
+        "fmax": Metric(81.3e6, "Hz", Kind.ESTIMATED, "m"),
+    }
+    print_entries([entry("one", **figures)])
+    text = "\n".join(told(capsys))
+    assert "on the FPGA" in text and set(FPGA.values()) <= set(METRIC_UNITS)
+    for shown in ("91.7 %ᵐ", "51,446ᵐ", "19,235ᵉ", "62.8 %ᵉ", "81.3 MHzᵉ"):
+        assert shown in text, f"{shown} is missing"
+    assert "block RAMs" not in text, "a column that nothing has a figure for"

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.toolchain.report.fpga_build import make_fpga_build
 from tests.toolchain.report.gpu_build import make_gpu_build
 from toolchain.report import write_report
 
@@ -138,4 +139,14 @@ def test_the_page_of_a_gpu(chromium, site, build, tmp_path):
         width = look["width"]
         assert look["scroll"] <= width, f"at {width} px the page is {look['scroll']} px wide and scrolls sideways"
         assert len(look["charts"]) == 4, "latency, trade-off, formats and batches each have a picture"
+        assert look["crowded"] == [], f"at {width} px labels collide or leave the chart: {look['crowded']}"
+
+
+@pytest.mark.parametrize("layers", [9, 29])
+def test_the_page_of_an_fpga(chromium, site, build, tmp_path, layers):
+    shutil.copy(write_report(make_fpga_build(tmp_path / "fpga", layers=layers)), build / "report.html")
+    for look in probe(chromium, site)["looks"]:
+        width = look["width"]
+        assert look["scroll"] <= width, f"at {width} px the page is {look['scroll']} px wide and scrolls sideways"
+        assert len(look["charts"]) == 2, "one picture of the queues, one roofline"
         assert look["crowded"] == [], f"at {width} px labels collide or leave the chart: {look['crowded']}"

@@ -70,8 +70,8 @@ class Distribution:
 
 
 def distribution(entries: Sequence[Entry], layout: Layout, size: str) -> Distribution | None:
-    """The chart of all entries that have a latency, or None where none has."""
-    groups = by_kind(entries)
+    """The chart of all entries that have latencies of runs, or None where none has."""
+    groups = by_kind(entry for entry in entries if entry.spread)
     if not groups:
         return None
     axis = _axis([e for group in groups.values() for e in group], layout)
