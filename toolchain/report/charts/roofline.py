@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from toolchain.report.charts import plane
 from toolchain.report.charts.axes import Ticks
 from toolchain.report.charts.layer_names import named
 from toolchain.report.charts.marks import line_path, marker_path, text_width
@@ -15,22 +16,13 @@ from toolchain.report.cycles import Cycles, Machine, Work
 from toolchain.report.ticks import Axis, tick_text
 from toolchain.report.words import scale_for
 
-_PIECES, _SMALLEST = 24, 4.5
+_PIECES = 24
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
-    """Pixels of one version of the chart; ``radius`` is that of the largest mark, ``name`` the room for a label."""
+class Layout(plane.Layout):
+    """The same pixels as those of the trade-off chart; ``name`` is the room for a label."""
 
-    width: float
-    height: float
-    left: float
-    right: float
-    top: float
-    bottom: float
-    radius: float
-    tick: float
-    font: float
     name: float
 
     @property
@@ -128,9 +120,9 @@ def _point(work: Work, x: Axis, y: Axis) -> tuple[float, float]:
 def _radius(work: Work, found: Cycles, layout: Layout) -> float:
     """Area is cycles; the whole network's mark is small, it stands for no layer."""
     if not work.number:
-        return _SMALLEST + 1
+        return plane.SMALLEST + 1
     most = max(each.cycles for each in found.drawn)
-    return max(layout.radius * math.sqrt(work.cycles / most), _SMALLEST)
+    return max(layout.radius * math.sqrt(work.cycles / most), plane.SMALLEST)
 
 
 def _roof(machine: Machine, x: Axis, y: Axis) -> list[tuple[float, float]]:
