@@ -13,6 +13,7 @@ from benchmarks.compress_figures import Figures, gather
 from benchmarks.compress_jobs import Site
 from benchmarks.compress_latency import ENGINES
 from benchmarks.compress_rows import TEACHER, Row
+from benchmarks.kd_pruning import RECOVERY
 
 _TEMPLATE = Path(__file__).parent / "kd_pruning_page.md.j2"
 
@@ -62,6 +63,7 @@ def write_page(rows: Sequence[Row], site: Site) -> None:
         points=found,
         facts=facts,
         teacher=TEACHER,
+        recovery=RECOVERY,
         verdicts=verdicts(found),
         engines=list(ENGINES),
         trained=sorted({point.figures.trained for point in found}),
