@@ -16,13 +16,24 @@ module ew_array #(
     input  wire [OWN*LANES*8-1:0] window,
     output wire [LANES*32-1:0]    sums
 );
+    // A row's weights change together; those of all rows are taken up together, and then wait beside the multipliers.
+    reg [LANES*LANES*8-1:0] shadow, active, weight;
+    integer k;
+    always @(posedge clk) begin
+        for (k = 0; k < LANES; k = k + 1)
+            if (load && load_row == k[5:0]) shadow[k*LANES*8+:LANES*8] <= load_data;
+            else if (load && load_only) shadow[k*LANES*8+:LANES*8] <= 0;
+        if (swap) active <= shadow;
+        weight <= active;
+    end
     genvar r, c;
     generate
         for (c = 0; c < LANES; c = c + 1) begin : column
-            wire [LANES*18-1:0] products;
+            wire [LANES*16-1:0] products;
             for (r = 0; r < LANES; r = r + 1) begin : row
-                reg signed [7:0] shadow, active, taken, weight;     // the latter two wait beside the multiplier
+                reg signed [7:0] taken;
                 reg signed [15:0] product;
+                wire signed [7:0] mine = weight[(r*LANES+c)*8+:8];
                 wire signed [7:0] common = vec[r*8+:8];
                 wire signed [7:0] operand;
                 if (r < OWN) begin : both
@@ -31,14 +42,10 @@ module ew_array #(
                     assign operand = common;
                 end
                 always @(posedge clk) begin
-                    if (load && load_row == r) shadow <= load_data[c*8+:8];
-                    else if (load && load_only) shadow <= 0;
-                    if (swap) active <= shadow;
                     taken <= operand;
-                    weight <= active;
-                    product <= taken * weight;
+                    product <= taken * mine;
                 end
-                assign products[r*18+:18] = {{2{product[15]}}, product};
+                assign products[r*16+:16] = product;
             end
             ew_tree #(.COUNT(LANES)) tree (.clk(clk), .terms(products), .sum(sums[c*32+:32]));
         end

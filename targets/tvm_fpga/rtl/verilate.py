@@ -17,14 +17,15 @@ from pathlib import Path
 
 from profiles.errors import MissingToolError, OutputError, ToolCrashError
 from targets.execute import run_program
-from targets.tvm_fpga.rtl.sources import isa_header, verilog
+from targets.tvm_fpga.rtl.sources import SIM, isa_header, verilog
 
 _TIMEOUT = 900.0
 #: Warnings are for the tests, which allow none.
 _VERILATE = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-lint", "-Wno-MULTITOP")
-#: What runs every cycle is short loops over lanes, which gcc only makes slower by vectorizing them; what runs once is
-#: compiled without optimization, for it is as long.
+#: What runs every cycle is short loops over lanes, which gcc only makes slower by vectorizing them; it gets signs that gcc
+#: sees through. What runs once is compiled without optimization, for it is as long.
 _FAST, _SLOW = ("-O2", "-fno-math-errno", "-fno-tree-vectorize"), ("-O0",)
+_SIGNS = SIM / "ew_signs.h"
 _COMMON = ("-c", "-std=c++17", "-fPIC", "-w")
 
 
@@ -52,7 +53,8 @@ class Plan:
     def digest(self) -> str:
         """24 hexadecimal digits of the inputs, the tools' versions and the processor."""
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in self.sources}
-        facts = [self.top, dict(self.parameters), self.harness, files, isa_header(), _tools(), _VERILATE, _flags()]
+        texts = [self.harness, _SIGNS.read_text(), isa_header()]
+        facts = [self.top, dict(self.parameters), texts, files, _tools(), _VERILATE, _flags()]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
     def verilate_argv(self, folder: Path) -> list[str]:
@@ -107,7 +109,8 @@ def _build(plan: Plan, folder: Path) -> Path:
     runtime = [include / "verilated.cpp", include / "verilated_threads.cpp"]
     slow = [path for path in sorted(folder.glob("V*.cpp")) if path.stem.endswith("Slow")]
     fast = [path for path in sorted(folder.glob("*.cpp")) if path not in slow]
-    objects = [*_compile(fast, folder, _flags()), *_compile([*slow, *runtime], folder, _SLOW)]
+    signs = (*_flags(), "-include", str(_SIGNS))
+    objects = [*_compile(fast, folder, signs), *_compile(runtime, folder, _flags()), *_compile(slow, folder, _SLOW)]
     made = folder / "library.so"
     _run([compiler(), "-shared", "-o", str(made), *map(str, objects)], "the linker")
     return made
