@@ -69,7 +69,8 @@ class Clock:
         self._ahead: deque[tuple[float, Instruction]] = deque()
         self._port: deque[_Request] = deque()
         self._open = 0
-        self._asked = self._ended = False
+        self._asked = self._supplied = self._ended = False
+        self._given: list[Instruction] = []
         self._asked_loads = 0
         self._requests = 0
         self.begun = {Op.LOAD: 0, Op.STORE: 0, Op.COMPUTE: 0}
@@ -103,21 +104,25 @@ class Clock:
         return begins + 1
 
     def _fetch(self) -> Machine:
-        while not self._ended:
-            now = yield lambda: self.now if len(self._ahead) <= FETCH and not self._asked else NEVER
+        while True:
+            now = yield self._can_fetch
             self._asked = True
-            given = self.supply(self)
-            self.fetched += len(given)
-            self._ended = len(given) < FETCH or given[-1].op is Op.FINISH
-            self._given = given
+            self._given = [] if self._supplied else self.supply(self)
+            self.fetched += len(self._given)
+            self._supplied = self._supplied or len(self._given) < FETCH or self._given[-1].op is Op.FINISH
             self._requests += 1
             self._port.append(_Request(now + 1, FETCH * INSTRUCTION_BYTES // self.geometry.port, None))
+
+    def _can_fetch(self) -> float:
+        """What stands behind FINISH is fetched too, until FINISH is at the head."""
+        return self.now if len(self._ahead) <= FETCH and not self._asked and not self._ended else NEVER
 
     def _push(self) -> Machine:
         while True:
             at = yield self._can_push
             _, each = self._ahead.popleft()
             if each.op is Op.FINISH:
+                self._ended = True
                 return
             timing = Timing(each, pushed=at)
             self.queues[each.op].append(timing)
@@ -172,7 +177,7 @@ class Clock:
                 self._asked = False
             else:
                 given = request.load.instruction
-                begin = max(begin, loaded + 2, cut[0] if given["expand"] else 0)
+                begin = max(begin, loaded + 1, cut[0] if given["expand"] else 0)
                 end = yield lambda: begin + request.beats * self._per_beat(given)  # noqa: B023
                 self._open -= request.beats
                 if given["expand"] and request.row_end:
