@@ -22,8 +22,8 @@ from targets.tvm_fpga.rtl.sources import SIM, isa_header, verilog
 _TIMEOUT = 900.0
 #: Warnings are for the tests, which allow none.
 _VERILATE = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-lint", "-Wno-MULTITOP")
-#: What runs every cycle is short loops over lanes, which gcc only makes slower by vectorizing them; it gets signs that gcc
-#: sees through. What runs once is compiled without optimization, for it is as long.
+#: What runs every cycle is short loops over lanes, which gcc only makes slower by vectorizing them; it gets signs
+#: that gcc sees through. What runs once is compiled without optimization, for it is as long.
 _FAST, _SLOW = ("-O2", "-fno-math-errno", "-fno-tree-vectorize"), ("-O0",)
 _SIGNS = SIM / "ew_signs.h"
 _COMMON = ("-c", "-std=c++17", "-fPIC", "-w")
