@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -101,6 +102,8 @@ class Delivery:
                     copy.mkdir()
                 else:
                     shutil.copyfile(source, copy)
+                    if source.stat().st_mode & stat.S_IXUSR:
+                        copy.chmod(0o755)
         except OSError as error:
             raise output_error(self.out, error) from error
         self._staged.append(staged)

@@ -52,6 +52,19 @@ def test_a_copy_of_read_only_files_can_be_written(tmp_path, made):
         assert all(path.stat().st_mode & 0o200 for path in [staged, *staged.iterdir()])
 
 
+def test_programs_in_a_bundle_can_be_run(tmp_path):
+    made = tmp_path / "made"
+    made.mkdir()
+    for name, mode in (("model", 0o555), ("model.so", 0o444)):
+        (made / name).write_bytes(b"")
+        (made / name).chmod(mode)
+    with Delivery(tmp_path / "out") as delivery:
+        staged = delivery.stage("first", made)
+        found = {path.name: os.access(path, os.X_OK) for path in staged.iterdir()}
+        assert (staged / "model").stat().st_mode & 0o700 == 0o700, "it can be written, too"
+    assert (found, (made / "model.so").stat().st_mode & 0o111) == ({"model": True, "model.so": False}, 0)
+
+
 def test_folders_inside_a_bundle_are_copied(tmp_path):
     made = tmp_path / "made"
     (made / "deep" / "er").mkdir(parents=True)
