@@ -86,6 +86,10 @@ class UnreachableError(EdgewrightError):
     """The device did not answer, or the connection was lost."""
 
 
+class RefusedError(EdgewrightError):
+    """The fleet's server knows this device, and does not want it any more."""
+
+
 class ToolCrashError(EdgewrightError):
     """A vendor tool or a child process ended in a way it should not."""
 

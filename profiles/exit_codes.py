@@ -19,6 +19,7 @@ MEANINGS = {
     5: "a tool or runtime is missing; edgewright doctor says how to install it",
     6: "verification against golden outputs, hashes or the float reference failed",
     7: "the device cannot be reached, or the connection was lost",
+    8: "the fleet's server refuses this device: it was revoked, or was never enrolled",
     130: "interrupted",
     143: "terminated",
 }
@@ -33,6 +34,7 @@ _CODES: dict[type[errors.EdgewrightError], int] = {
     errors.MissingToolError: 5,
     errors.VerificationError: 6,
     errors.UnreachableError: 7,
+    errors.RefusedError: 8,
     errors.ToolCrashError: 1,
 }
 

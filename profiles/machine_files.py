@@ -12,9 +12,12 @@ import platform
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from profiles.errors import EdgewrightError
-from profiles.meters.pmic import Vcgencmd
+
+if TYPE_CHECKING:
+    from profiles.meters.pmic import Vcgencmd
 
 #: Names of one architecture.
 _ARCH = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64", "armv8l": "aarch64"}

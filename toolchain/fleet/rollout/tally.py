@@ -1,0 +1,84 @@
+"""The devices of a wave, counted. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from toolchain.fleet.documents.plan import Plan
+from toolchain.fleet.rollout.facts import Facts, Standing, standing
+from toolchain.fleet.rollout.membership import wave_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """A device, its wave's number (None is none), and where it stands."""
+
+    facts: Facts
+    wave: int | None
+    standing: Standing
+
+
+@dataclasses.dataclass(frozen=True)
+class Tally:
+    """One wave.
+
+    Attributes:
+        devices: how many belong to it.
+        committed, underway, waiting, troubled, held_up, refused, silent: as in
+            :class:`toolchain.fleet.store.overview.WaveView`; they add up to ``devices``.
+        parity: the troubled ones that computed other numbers.
+        slower: median of ``after / before - 1``; None if nothing was measured.
+    """
+
+    devices: int
+    committed: int
+    underway: int
+    waiting: int
+    troubled: int
+    held_up: int
+    refused: int
+    silent: int
+    parity: int
+    slower: float | None
+
+    @property
+    def reachable(self) -> int:
+        """Devices that the release concerns and that are heard of."""
+        return self.devices - self.refused - self.silent
+
+
+def members(plan: Plan, first: int, facts: Iterable[Facts], silent_since: float) -> list[Member]:
+    """Every device with its wave and where it stands; see :func:`toolchain.fleet.rollout.facts.standing`."""
+    return [
+        Member(each, wave_of(plan, each.device, each.labels), standing(plan, first, each, silent_since))
+        for each in facts
+    ]
+
+
+def tally(plan: Plan, those: Sequence[Member]) -> Tally:
+    """Count members, which are usually of one wave."""
+    count = Counter(each.standing for each in those)
+    changes = [change for each in those if (change := each.facts.change(plan)) is not None]
+    return Tally(
+        devices=len(those),
+        committed=count["committed"],
+        underway=count["underway"],
+        waiting=count["waiting"],
+        troubled=count["troubled"],
+        held_up=count["held-up"],
+        refused=count["refused"],
+        silent=count["silent"],
+        parity=sum(each.standing == "troubled" and each.facts.reason == "parity" for each in those),
+        slower=statistics.median(changes) if changes else None,
+    )
+
+
+def tallies(plan: Plan, everyone: Iterable[Member]) -> dict[int | None, Tally]:
+    """By wave; every wave is there, and None for the devices that are in none."""
+    groups: dict[int | None, list[Member]] = {number: [] for number in (*range(len(plan.waves)), None)}
+    for each in everyone:
+        groups[each.wave].append(each)
+    return {number: tally(plan, those) for number, those in groups.items()}
