@@ -1,0 +1,1 @@
+"""Keys, roles and the signed repository (The Update Framework, by python-tuf)."""

@@ -1,0 +1,224 @@
+"""Private keys in files of mode 0600, offline ones encrypted (PKCS #8, RFC 5958); and tokens, by their URI.
+
+Which public key belongs to which URI stands in ``keys/public.json``. Ed25519 (RFC 8032) where we choose. The library
+makes guessing a passphrase 2048 times slower (PBKDF2) and offers no other choice; who wants more writes the file anew
+with ``openssl pkcs8 -topk8 -scrypt``, which is read as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, CryptoSigner, Key, Signer, SSlibKey
+
+from profiles.errors import ConfigError
+from targets.files import output_error, write_json
+
+PUBLIC = "public.json"
+#: The scheme of keys in files; all others are those of securesystemslib.
+IN_FILE = "file2:"
+#: Characters of a passphrase, at least: PKCS #8 makes guessing only a little slower.
+SHORTEST = 12
+
+
+class Unavailable(Exception):
+    """A key that cannot sign here; the text says why."""
+
+
+class KeyRing:
+    """The keys of a fleet.
+
+    Args:
+        folder: of the fleet; relative paths in URIs begin here.
+        passphrase: gives the passphrase of a key by its name; is called when the key is needed.
+    """
+
+    def __init__(self, folder: Path, passphrase: Callable[[str], str]) -> None:
+        self._folder = folder
+        self._passphrase = passphrase
+        self._open: dict[str, Signer] = {}
+
+    def passphrase(self, name: str) -> str:
+        """The passphrase of a key that signs no metadata, such as the firmware key."""
+        return self._passphrase(name)
+
+    def public(self) -> dict[str, Key]:
+        """The public key of every URI that is known.
+
+        Raises:
+            ConfigError: the list is damaged.
+        """
+        path = self._folder / "keys" / PUBLIC
+        try:
+            entries: Mapping[str, Mapping[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+            return {uri: _key_from(entry) for uri, entry in entries.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"{path} is damaged", seen=f"{type(error).__name__}: {error}", next_step="restore it from a copy"
+            ) from error
+
+    def remember(self, keys: Mapping[str, Key]) -> None:
+        """Note which public key belongs to which URI, beside those that are known."""
+        self._write({**self.public(), **keys})
+
+    def _write(self, keys: Mapping[str, Key]) -> None:
+        entries = {uri: {"keyid": key.keyid, **key.to_dict()} for uri, key in sorted(keys.items())}
+        write_json(self._folder / "keys" / PUBLIC, entries)
+
+    def generate(self, role: str, *, encrypt: bool) -> tuple[str, Key]:
+        """A new Ed25519 key in a file; returns its URI and its public half.
+
+        Raises:
+            ConfigError: the passphrase is too short.
+            OutputError: the folder cannot be written.
+        """
+        private = Ed25519PrivateKey.generate()
+        signer = CryptoSigner(private)
+        name = f"{role}-{signer.public_key.keyid[:8]}"
+        guard = BestAvailableEncryption(_checked(self._passphrase(name), name)) if encrypt else NoEncryption()
+        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, guard)
+        _write_private(self._folder / "keys" / f"{name}.pem", pem)
+        uri = f"{IN_FILE}keys/{name}.pem"
+        self.remember({uri: signer.public_key})
+        self._open[uri] = signer
+        return uri, signer.public_key
+
+    def adopt(self, other: KeyRing) -> None:
+        """Take over the keys that another ring of this fleet has open."""
+        self._open |= other._open
+
+    def forget(self, uris: list[str]) -> None:
+        """Remove keys for good: their lines in the list, and their files where they have some."""
+        self._write({uri: key for uri, key in self.public().items() if uri not in uris})
+        for uri in uris:
+            self._open.pop(uri, None)
+            if uri.startswith(IN_FILE):
+                self.path(uri).unlink(missing_ok=True)
+
+    def path(self, uri: str) -> Path:
+        """The file of a key in a file."""
+        return self._folder / uri.removeprefix(IN_FILE)
+
+    def signer(self, uri: str, key: Key) -> Signer:
+        """What signs with a key.
+
+        Raises:
+            Unavailable: it cannot be used here.
+            ConfigError: its passphrase is wrong, or others can read its file.
+        """
+        if uri not in self._open:
+            self._open[uri] = self._load_file(uri, key) if uri.startswith(IN_FILE) else self._load_other(uri, key)
+        return self._open[uri]
+
+    def _load_file(self, uri: str, key: Key) -> Signer:
+        path = self.path(uri)
+        try:
+            mode, pem = stat.S_IMODE(path.stat().st_mode), path.read_bytes()
+        except OSError as error:
+            raise Unavailable(f"{path}: {error.strerror}") from error
+        if mode & 0o077:
+            raise ConfigError(
+                f"the private key {path} is open to others",
+                seen=f"mode {mode:04o}",
+                allowed="0600",
+                next_step=f"run: chmod 600 {path}",
+            )
+        private = _decrypt(pem, path.stem, self._passphrase)
+        if not isinstance(key, SSlibKey) or CryptoSigner(private).public_key.keyval != key.keyval:
+            raise ConfigError(
+                f"{path} holds another key than {PUBLIC} says",
+                seen="a private key that does not belong to its public one",
+                allowed=key.keyid,
+                next_step="restore it from a copy, or: edgewright fleet keys revoke",
+            )
+        return CryptoSigner(private, key)
+
+    def _load_other(self, uri: str, key: Key) -> Signer:
+        scheme = uri.partition(":")[0]
+        if scheme not in SIGNER_FOR_URI_SCHEME:
+            raise ConfigError(
+                f"wanted to sign with {uri}",
+                seen=f"unknown scheme '{scheme}'",
+                allowed=", ".join(["file2", *sorted(SIGNER_FOR_URI_SCHEME)]),
+            )
+        try:
+            return Signer.from_priv_key_uri(uri, key, self._passphrase)
+        except Exception as error:  # every kind of token and cloud has errors of its own, and documents none
+            raise Unavailable(f"{uri}: {type(error).__name__}: {error}") from error
+
+
+def public_from_pem(pem: bytes, where: str) -> Key:
+    """A public key that somebody hands in.
+
+    Raises:
+        ConfigError: it is none, or of a kind that TUF does not have.
+    """
+    try:
+        return SSlibKey.from_crypto(load_pem_public_key(pem))
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError(
+            f"wanted a public key in {where}", seen=str(error).partition("\n")[0], allowed="PEM: Ed25519, ECDSA, RSA"
+        ) from error
+
+
+def _key_from(entry: Mapping[str, Any]) -> Key:
+    fields = dict(entry)
+    return Key.from_dict(fields.pop("keyid"), fields)
+
+
+def _checked(passphrase: str, name: str) -> bytes:
+    if len(passphrase) < SHORTEST:
+        raise ConfigError(
+            f"the passphrase of {name} is too short",
+            seen=f"{len(passphrase)} characters",
+            allowed=f"{SHORTEST} or more",
+            next_step="take several random words",
+        )
+    return passphrase.encode()
+
+
+def _decrypt(pem: bytes, name: str, passphrase: Callable[[str], str]) -> Any:
+    """The private key in a file; what the library says of a wrong passphrase is not passed on."""
+    try:
+        if b"ENCRYPTED" not in pem.partition(b"\n")[0]:
+            return load_pem_private_key(pem, None)
+        given = passphrase(name)
+        return load_pem_private_key(pem, given.encode())
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        pass
+    raise ConfigError(
+        f"wanted to open the private key {name}",
+        seen="a wrong passphrase, or a damaged file",
+        next_step="check EDGEWRIGHT_FLEET_PASSPHRASE or --passphrase-file",
+    )
+
+
+def _write_private(path: Path, pem: bytes) -> None:
+    """Mode 0600 from the first moment, and never over another file."""
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            os.fchmod(handle, 0o600)
+            stream.write(pem)
+            stream.flush()
+            os.fsync(handle)
+    except OSError as error:
+        raise output_error(path, error) from error

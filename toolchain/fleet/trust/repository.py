@@ -1,0 +1,198 @@
+"""The signed repository: releases, plans, and how they get there. Every write is one step for those who read."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Callable, Iterator, Sequence
+
+from filelock import FileLock, Timeout
+
+from profiles.errors import ConfigError
+from targets.files import output_error
+from toolchain.fleet.documents import strict
+from toolchain.fleet.documents.plan import Plan
+from toolchain.fleet.documents.release import Release
+from toolchain.fleet.home import REPOSITORY, Home, open_home
+from toolchain.fleet.trust import journal, rotation
+from toolchain.fleet.trust.draft import Draft
+from toolchain.fleet.trust.keys import KeyRing
+from toolchain.fleet.trust.pruning import prune
+from toolchain.fleet.trust.reading import Reader
+from toolchain.fleet.trust.roles import ONLINE, known_role
+from toolchain.fleet.trust.rows import Row, rows
+from toolchain.fleet.trust.seen import SEEN
+
+#: Seconds to wait for another writer.
+PATIENCE = 30.0
+LOCK = ".lock"
+
+
+def no_passphrase(name: str) -> str:
+    """For programs that sign with online keys only.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError(f"the key {name} is offline", seen="no passphrase", allowed="online keys: " + ", ".join(ONLINE))
+
+
+class Repository(Reader):
+    """A fleet's signed files.
+
+    Args:
+        home: whose.
+        passphrase: gives the passphrase of an offline key by its name; asked only when such a key must sign.
+    """
+
+    def __init__(self, home: Home, passphrase: Callable[[str], str] = no_passphrase) -> None:
+        super().__init__(home)
+        self.keys = KeyRing(home.folder, passphrase)
+        self._lock = FileLock(home.folder / LOCK, timeout=PATIENCE)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Draft]:
+        """A draft of the next state, under the lock; it is signed and written when the block ends well.
+
+        Raises:
+            ConfigError: another process is writing, or keys that must sign cannot.
+            VerificationError: what is there is damaged.
+            OutputError: the disk refuses.
+        """
+        with self.locked():
+            draft = self.draft()
+            yield draft
+            self.write(draft)
+
+    def draft(self) -> Draft:
+        """An empty draft of the next state; the caller has the lock."""
+        return Draft(self.state(), self.home.settings, self.keys, _now())
+
+    def write(self, draft: Draft, also: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Sign a draft and put everything in its place; the caller has the lock.
+
+        Args:
+            draft: an empty one writes nothing.
+            also: files below the home that change together with it.
+
+        Raises:
+            ConfigError: keys that must sign cannot.
+            OutputError: the disk refuses.
+        """
+        if files := draft.files():
+            places = [(f"{REPOSITORY}/{path}", content) for path, content in files]
+            journal.write_together(self.home.folder, [*also, *places, (SEEN, draft.versions())])
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else writes meanwhile; what a killed writer left is carried out first, and settings are read anew.
+
+        Raises:
+            ConfigError: another process is writing.
+            OutputError: the home cannot be written.
+        """
+        self._acquire()
+        try:
+            journal.replay(self.home.folder)
+            self.home = open_home(self.home.folder)
+            yield
+        finally:
+            self._lock.release()
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise ConfigError(
+                f"wanted to write to {self.home.repository}",
+                seen="another process is writing there",
+                next_step="wait for it to end",
+            ) from error
+        except OSError as error:
+            raise output_error(self.home.folder / LOCK, error) from error
+
+    def add_release(self, release: Release) -> None:
+        """Sign a release; needs the keys of ``releases``.
+
+        Raises:
+            ConfigError: its version is not larger than those before, or keys that must sign cannot.
+            VerificationError: the repository is damaged.
+        """
+        with self.writing() as draft:
+            newest = max(self.versions(release.product), default=0)
+            if release.version <= newest:
+                raise ConfigError(
+                    f"wanted to add version {release.version} of {release.product}",
+                    seen=f"version {newest} is there",
+                    allowed=f"{newest + 1} or more: devices never go to a smaller one",
+                )
+            draft.add_target("releases", release.target_path, strict.to_bytes(release))
+
+    def add_release_after(self, release: Release, newest: int) -> bool:
+        """:meth:`add_release`, unless another version than ``newest`` is the newest now; whether it was signed."""
+        with self.locked():
+            if max(self.versions(release.product), default=0) != newest:
+                return False
+            self.add_release(release)
+            return True
+
+    def set_plan(self, plan: Plan) -> None:
+        """Sign a plan; needs online keys only.
+
+        Raises:
+            ConfigError: its sequence is not larger than the one before, or its release is not there.
+            VerificationError: the repository is damaged.
+        """
+        with self.writing() as draft:
+            before = self.plan(plan.product, plan.channel)
+            if before is not None and plan.sequence <= before.sequence:
+                raise ConfigError(
+                    f"wanted to set plan {plan.sequence} of {plan.product}/{plan.channel}",
+                    seen=f"plan {before.sequence} is there",
+                    allowed=f"{before.sequence + 1} or more: devices never follow a smaller one",
+                )
+            self.release(plan.product, plan.release)
+            draft.add_target("rollouts", plan.target_path, strict.to_bytes(plan))
+
+    def refresh(self) -> None:
+        """Renew what online keys sign where less than half of its time is left, and remove what nobody needs any more.
+
+        Call it often: when there is nothing to do, nothing is written.
+        """
+        with self.writing() as draft:
+            state = self.state()
+            for role in ONLINE:
+                lifetime = datetime.timedelta(days=self.home.settings.role(role).expires_days)
+                if state.roles[role].signed.expires - _now() < lifetime / 2:
+                    draft.renew(role)
+            prune(self.home.repository, state)
+
+    def rotate(self, *roles: str, new_passphrase: Callable[[str], str] | None = None) -> list[str]:
+        """Replace all keys of roles that lie in files, see :func:`toolchain.fleet.trust.rotation.rotate`."""
+        return rotation.rotate(self, roles, new_passphrase)
+
+    def revoke(self, keyid: str, *, new_passphrase: Callable[[str], str] | None = None) -> list[str]:
+        """Take a key out of every role, see :func:`toolchain.fleet.trust.rotation.revoke`."""
+        return rotation.revoke(self, keyid, new_passphrase)
+
+    def add_key(self, role: str, uri: str, pem: bytes) -> str:
+        """Let another key sign for a role, see :func:`toolchain.fleet.trust.rotation.add`."""
+        return rotation.add(self, role, uri, pem)
+
+    def renew(self, roles: Sequence[str]) -> None:
+        """Sign roles anew, so that they expire later; needs their keys.
+
+        Raises:
+            ConfigError: an unknown role, or keys that cannot sign.
+        """
+        with self.writing() as draft:
+            for role in roles:
+                draft.renew(known_role(role))
+
+    def roles(self) -> list[Row]:
+        """One row per key of every role."""
+        return rows(self.home, self.state(), self.keys)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
