@@ -1,0 +1,73 @@
+"""Reports to the server: what is in them, their counter, and what an answer means."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+from profiles.errors import EdgewrightError, VerificationError
+from toolchain.fleet.agent.answers import HttpError
+from toolchain.fleet.agent.config import Config
+from toolchain.fleet.agent.identity import Identity
+from toolchain.fleet.agent.protocols import Transport
+from toolchain.fleet.agent.state import State
+from toolchain.fleet.documents.report import MOST_REPORT, Answer, Attempt, Report
+from toolchain.fleet.documents.strict import from_bytes
+
+ENROL, REPORT = "v1/enrol", "v1/report"
+_MOST_COUNTER = (1 << 53) - (1 << 20)
+#: 2100, in milliseconds since 1970.
+_MOST_TOLD = 4_102_444_800_000
+
+
+def counted(state: State, wall: float) -> State:
+    """The state with the next counter.
+
+    Milliseconds since 1970, and always more than before: a device that lost its state is not taken for a replay.
+    """
+    now = int(wall * 1000) if 0 < wall * 1000 < _MOST_COUNTER else 0
+    return dataclasses.replace(state, counter=max(state.counter + 1, now))
+
+
+def counted_on(state: State, error: EdgewrightError) -> State:
+    """The state after a report was refused as a replay: the server says from where to go on.
+
+    Nobody signs that answer, so numbers beyond those that clocks of this century give are not believed.
+    """
+    found = re.search(r"\d{1,13}\b", error.allowed) if isinstance(error, HttpError) and error.status == 409 else None
+    told = int(found[0]) if found else 0
+    return dataclasses.replace(state, counter=max(state.counter, told)) if told < _MOST_TOLD else state
+
+
+def report_of(state: State, config: Config, agent: str, provides: Mapping[str, str], wall: float) -> Report:
+    """What the device says of itself now, under the state's counter."""
+    return Report(
+        device=config.device, counter=state.counter, time=wall, product=config.product, channel=config.channel,
+        running=state.running, agent=agent, attempt=plain(state.attempt), provides=dict(provides),
+        labels=dict(config.labels), before=state.before, after=state.after,
+    )  # fmt: skip
+
+
+def plain(attempt: Attempt) -> Attempt:
+    """With a detail that a report may carry."""
+    return dataclasses.replace(attempt, detail=one_line(attempt.detail))
+
+
+def one_line(text: str) -> str:
+    """Without control characters, 1000 characters at most."""
+    return " ".join("".join(each if ord(each) >= 32 else " " for each in text).split())[:1000]
+
+
+def send(transport: Transport, identity: Identity, report: Report) -> Answer:
+    """Send a report.
+
+    Raises:
+        RefusedError: the server does not want this device.
+        UnreachableError: it does not answer, or has an error.
+        VerificationError: its answer makes no sense.
+    """
+    body = identity.envelope(report)
+    if len(body) > MOST_REPORT:
+        raise VerificationError("a report is too large", seen=f"{len(body)} bytes", allowed=f"{MOST_REPORT} bytes")
+    return from_bytes(Answer, transport.post(REPORT, body))
