@@ -1,0 +1,1 @@
+"""What listens and moves: check-ins of devices, the static repository for labs, and the mover of rollouts."""
