@@ -1,0 +1,1 @@
+"""Boards behind a gateway: MCUboot images, signed at publishing, flashed over a serial line, tried, confirmed."""
