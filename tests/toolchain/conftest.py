@@ -71,6 +71,14 @@ def tflite():
 
 
 @pytest.fixture
+def chromium(tmp_path):
+    """Headless Chromium, see :func:`tests.toolchain.browser_site.make_chromium`."""
+    from tests.toolchain.browser_site import make_chromium
+
+    return make_chromium(tmp_path)
+
+
+@pytest.fixture
 def here(tmp_path, monkeypatch):
     """An empty working folder."""
     folder = tmp_path / "here"

@@ -2,93 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-import html
-import http.server
-import json
-import os
 import re
 import shutil
 import struct
-import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.toolchain.browser_site import DARK, Site, brightness, probe, serving
 from tests.toolchain.report.fpga_build import make_fpga_build
 from tests.toolchain.report.gpu_build import make_gpu_build
 from toolchain.report import write_report
 
 pytestmark = pytest.mark.browser
-QUIET = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-]  # fmt: skip
-DARK = "--blink-settings=preferredColorScheme=0"
-
-
-class Site:
-    """The build folder over HTTP on loopback, with a list of what was asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.asked: list[str] = []
-        site = self
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def log_message(self, format, *args):
-                site.asked.append(self.path)
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder))
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
 
 @pytest.fixture
 def site(build: Path) -> Iterator[Site]:
     write_report(build)
-    shutil.copy(Path(__file__).with_name("probe.html"), build / "probe.html")
-    site = Site(build)
-    thread = threading.Thread(target=site.server.serve_forever, daemon=True)
-    thread.start()
-    yield site
-    site.server.shutdown()
-    site.server.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def chromium(tmp_path: Path):
-    """A function that runs the browser and returns its standard output and the lines on its console."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not program:
-        pytest.skip(
-            "headless Chromium is absent, the report was not looked at: apt-get install chromium, or set CHROMIUM"
-        )
-
-    def run(*arguments: str) -> tuple[str, list[str]]:
-        command = [program, *QUIET, f"--user-data-dir={tmp_path / 'chromium'}", "--enable-logging=stderr", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, f"Chromium ended with {done.returncode}:\n{done.stderr[-2000:]}"
-        return done.stdout, re.findall(r"CONSOLE[^\]]*\] (.*)", done.stderr)
-
-    return run
-
-
-def probe(chromium: Any, site: Site, *flags: str) -> dict[str, Any]:
-    """What the probe page saw; the probe's own line shows that console lines are caught at all."""
-    dom, console = chromium("--window-size=1400,1000", "--dump-dom", *flags, f"{site.url}/probe.html")
-    assert len(console) == 1 and "the probe has looked" in console[0], f"the page wrote to the console: {console}"
-    found = re.search(r'<body id="seen">(.*?)</body>', dom, re.S)
-    assert found, f"the probe did not get to the end:\n{dom[-2000:]}"
-    seen: dict[str, Any] = json.loads(html.unescape(found.group(1)))
-    return seen
-
-
-def brightness(colour: str) -> int:
-    """The sum of red, green and blue of ``rgb(r, g, b)``."""
-    return sum(map(int, re.findall(r"\d+", colour)))
+    with serving(build) as site:
+        yield site
 
 
 def test_the_page_in_a_browser(chromium, site):

@@ -1,0 +1,1 @@
+"""A production configuration for nginx: the static repository, and the check-in API behind it."""
