@@ -1,4 +1,5 @@
 # make demo   train, build, profile, report: the whole of Edgewright on the digits that come with scikit-learn
+# make demo-fleet  a fleet of three: from its first key to a bad release that is stopped (under 3 minutes)
 # make test   set up and run the tests
 # make lint   ruff, mypy, import-linter
 # make bench  everything that the performance claims are made from (long)
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.edgewright-setup
 DEMO_OUT ?= build
 
-.PHONY: setup demo test lint format bench docs clean
+.PHONY: setup demo demo-fleet test lint format bench docs clean
 
 setup: $(STAMP)
 
@@ -21,6 +22,9 @@ $(STAMP): pyproject.toml tools/setup.sh
 
 demo: $(STAMP)
 	$(BIN)/edgewright build examples/digits/edge.toml --out $(DEMO_OUT)
+
+demo-fleet: $(STAMP)
+	$(BIN)/python -m examples.fleet.demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart=0

@@ -8,7 +8,7 @@ import sys
 
 NAMES = (
     *("int8", "vendor", "memory", "cortex_m", "fuzz_tflite", "gpu", "placement"),
-    *("prune_coverage", "networks", "compression", "kd_pruning", "fpga", "tvm_cpu"),
+    *("prune_coverage", "networks", "compression", "kd_pruning", "fpga", "tvm_cpu", "fleet"),
 )
 
 

@@ -24,6 +24,10 @@ debian_packages() {
     command -v aarch64-linux-gnu-g++ > /dev/null || missing+=(g++-aarch64-linux-gnu)
     command -v arm-linux-gnueabihf-g++ > /dev/null || missing+=(g++-arm-linux-gnueabihf)
     command -v riscv64-linux-gnu-g++ > /dev/null || missing+=(g++-riscv64-linux-gnu)
+    command -v nginx > /dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
+    command -v strace > /dev/null || missing+=(strace)
+    command -v postgres > /dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' > /dev/null || missing+=(postgresql)
+    command -v ip > /dev/null || missing+=(iproute2)
     [ "${#missing[@]}" -eq 0 ] && return
     if [ "$(id -u)" -eq 0 ] && command -v apt-get > /dev/null; then
         echo "setup: installing ${missing[*]}"

@@ -24,6 +24,7 @@ COMMANDS = {
     "report": "write report.html for a folder of bundles",
     "runtime": "write the program that builds, checks and measures bundles on a device",
     "rtl": "synthesize, place and route the accelerator of an FPGA, and keep what came of it",
+    "fleet": "publish bundles as signed releases, and roll them out to devices",
     "devices": "list the device profiles",
     "targets": "list the backends and what they can do",
     "methods": "list the compression methods: what each saves and where, its paper, what it needs",
@@ -76,12 +77,21 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     top, child = parsers(command)
     found, unknown = top.parse_known_args(words)
     if unknown:
-        raise _unknown(unknown, child or top)
+        raise _unknown(unknown, _innermost(child or top, words))
     if not found.command:
         raise ConfigError(
             "wanted a command", seen="none", allowed=", ".join(COMMANDS), next_step="run: edgewright --help"
         )
     return found
+
+
+def _innermost(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the command within a command that the words name, as far down as they do."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction) and action.dest != "command":
+            name = next((word for word in words if word in action.choices), None)
+            return parser if name is None else _innermost(action.choices[name], words)
+    return parser
 
 
 def _unknown(words: Sequence[str], parser: argparse.ArgumentParser) -> ConfigError:

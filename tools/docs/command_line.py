@@ -33,15 +33,18 @@ def commands() -> str:
 
 
 def reference() -> str:
-    """A heading and a table of options for every command."""
-    return "\n\n".join(f"## `edgewright {name}`\n\n{_command(name)}" for name in COMMANDS)
+    """A heading and a table of options for every command, and for every command within one."""
+    return "\n\n".join(_section(f"edgewright {name}", subparser(name), 2) for name in COMMANDS)
 
 
-def _command(name: str) -> str:
-    child = subparser(name)
-    told = [action for action in child._actions if "--help" not in action.option_strings]
+def _section(words: str, child: argparse.ArgumentParser, level: int) -> str:
+    inner = [action for action in child._actions if isinstance(action, argparse._SubParsersAction)]
+    hidden = ("--help", argparse.SUPPRESS)
+    told = [each for each in child._actions if not {*each.option_strings, each.help} & set(hidden)]
     rows = [[f"`{_spelled(action)}`", _help(action)] for action in told]
-    return f"{child.description}\n\n{table(['argument', 'meaning'], rows)}"
+    parts = [f"{'#' * level} `{words}`", f"{child.description}", table(["argument", "meaning"], rows)]
+    below = [_section(f"{words} {name}", each, level + 1) for one in inner for name, each in one.choices.items()]
+    return "\n\n".join([*parts, *below] if rows else [*parts[:2], *below])
 
 
 def subparser(name: str) -> argparse.ArgumentParser:
@@ -65,12 +68,12 @@ def _value(action: argparse.Action) -> str:
     if action.nargs == 0:
         return ""
     if action.metavar is not None:
-        return str(action.metavar)
+        return " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar
     return "|".join(map(str, action.choices)) if action.choices else action.dest.upper()
 
 
 def _help(action: argparse.Action) -> str:
-    return (action.help or "").replace("%(default)s", str(action.default))
+    return (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%")
 
 
 def needs() -> str:

@@ -1,0 +1,82 @@
+"""Programs that the demo starts and ends: by their own process ids, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+#: Seconds to end by itself before a process is killed.
+_PATIENCE = 5.0
+
+
+class Processes:
+    """Started programs, ended in the opposite order. Each leads a group of its own, so its children end with it."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+
+    def start(
+        self, name: str, argv: Sequence[str | Path], env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a program; what it prints goes to a file of its name."""
+        words = [str(word) for word in argv]
+        with (self._logs / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **(env or {})},
+            )  # fmt: skip
+        self._running.append((name, process))
+        return process
+
+    def log(self, name: str) -> str:
+        """The end of what a program printed."""
+        path = self._logs / f"{name}.log"
+        return path.read_text(errors="replace")[-2000:] if path.exists() else ""
+
+    def ended(self) -> list[str]:
+        """Names of those that ended although nobody asked them to."""
+        return [name for name, process in self._running if process.poll() is not None]
+
+    def stop(self, mark: str = "") -> None:
+        """End all of them; twice does no harm.
+
+        Args:
+            mark: words in the environment of everything that we started, and of nothing else, such as a temporary
+                folder of ours: so those are found, too, that left the group of the program that started them.
+        """
+        running, self._running = self._running, []
+        for _, process in reversed(running):
+            _signal(process, signal.SIGTERM)
+        for _, process in reversed(running):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_PATIENCE)
+            _signal(process, signal.SIGKILL)
+            process.wait()
+        end = time.monotonic() + _PATIENCE
+        while mark and (left := marked(mark)) and time.monotonic() < end:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+
+def marked(mark: str) -> list[int]:
+    """Ids of processes, but for ourselves, that were started with these words in their environment (proc(5))."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it ended, or belongs to another user
+            if mark.encode() in path.read_bytes() and int(path.parent.name) != os.getpid():
+                found.append(int(path.parent.name))
+    return found
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    """To the whole group: it exists as long as one of its members does."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
