@@ -209,9 +209,10 @@ class Agent:
     def _point(self, action: ev.Point) -> Sequence[ev.Event]:
         try:
             self.world.slots.point(action.slot)
-        except OutputError as error:
+        except (OutputError, UnreachableError) as error:
             self._remember(error)
-            return (ev.Failed("space", reports.one_line(str(error))),)
+            reason = "space" if isinstance(error, OutputError) else "download"
+            return (ev.Failed(reason, reports.one_line(str(error))),)
         return (ev.Pointed(self.world.clock.steady()),)
 
     def _probe(self, action: ev.Probe) -> Sequence[ev.Event]:

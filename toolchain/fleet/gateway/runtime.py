@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from profiles.errors import EdgewrightError, OutputError
+from profiles.errors import EdgewrightError, OutputError, UnreachableError
 from targets.execute import Finished, python_argv, run_program
 from toolchain.fleet.agent.disk import Disk
 from toolchain.fleet.agent.protocols import CheckError, Runtime
@@ -172,12 +172,14 @@ class BoardSlots(Slots):
         """Have the board run a slot's firmware, and lead ``current`` there.
 
         Raises:
-            OutputError: the board cannot be brought to it, or the disk refuses.
+            UnreachableError: the board does not answer.
+            OutputError: the board refuses, or the disk does.
         """
         try:
             self._steps.run_patiently("install" if slot else "back", self.path(slot) if slot else None)
         except CheckError as error:
-            raise OutputError("the board cannot be switched", seen=error.detail) from error
+            kind = UnreachableError if error.reason == _LOST else OutputError
+            raise kind("the board cannot be switched", seen=error.detail) from error
         super().point(slot)
 
     def commit(self, slot: str) -> None:

@@ -9,7 +9,7 @@ import sys
 import fleet_boards as fb
 import pytest
 
-from profiles.errors import EdgewrightError
+from profiles.errors import EdgewrightError, OutputError, UnreachableError
 from targets.execute import Finished
 from tests.toolchain.fleet.agent import fleet_worlds
 from tests.toolchain.fleet.agent.fleet_device import packed, plan_of, release_of
@@ -112,6 +112,32 @@ def test_a_release_gets_onto_the_board_and_stays(gateway):
     assert (state.running, state.slot) == (3, "b") and version(gateway.on_board()) == ("0.0.3", True)
     assert state.before is not None and state.after is not None, "what it took before and after was measured"
     assert gateway.agent().world.slots.pointed() == "b"
+
+
+@pytest.mark.parametrize(("reason", "kind"), [("download", UnreachableError), ("parity", OutputError)])
+def test_a_board_that_does_not_answer_is_told_from_one_that_refuses(tmp_path, reason, kind):
+    class Steps:
+        def run_patiently(self, command, slot=None):
+            raise CheckError(reason, "it did not work out")
+
+    with pytest.raises(kind, match="it did not work out"):
+        BoardSlots(tmp_path, Disk(), Steps(), quiet).point("a")
+    assert not (tmp_path / "current").is_symlink()
+
+
+def test_a_board_that_is_lost_in_the_switch_is_not_the_release_s_fault(gateway, monkeypatch):
+    point = BoardSlots.point
+
+    def lost(slots, slot):
+        if slot == "b":
+            raise UnreachableError("the board cannot be switched", seen="it does not answer")
+        point(slots, slot)
+
+    gateway.ship(3, 3)
+    monkeypatch.setattr(BoardSlots, "point", lost)
+    state = gateway.round(fails=True)
+    assert (state.running, state.attempt.outcome, state.attempt.reason) == (2, "rolled-back", "download"), gateway.said
+    assert dict(state.failed) == {} and version(gateway.on_board()) == ("0.0.2", True)
 
 
 def test_a_release_with_wrong_numbers_is_gone_back_from(gateway):

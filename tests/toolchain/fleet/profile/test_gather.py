@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from profiles.errors import ConfigError, UnreachableError
 from profiles.measurement import Kind, Metric
 from targets.artifact import load_artifact
+from targets.runtime import runtime_zipapp
 from tests.toolchain.fleet.ansible.fleet_ansible import inventory, reach, ssh_environment
 from toolchain.fleet.home import create_home
 from toolchain.fleet.profile.gather import Measured, Order, gathered, measure, parse_labels, pattern
@@ -71,6 +73,23 @@ def test_a_device_that_fails_is_told_and_the_others_are_measured(order, tmp_path
     found = measure(order)
     assert [each.device for each in found.devices] == ["cam-1", "cam-3"]
     assert list(found.failed) == ["cam-2"] and "refused" in found.failed["cam-2"], found.failed
+
+
+@pytest.mark.sshd
+def test_without_a_bundle_each_device_measures_what_it_runs(order, tmp_path):
+    """The slot to which the agent's link ``current`` leads; a device without one is told."""
+    slot = tmp_path / "state" / "slots" / "a"
+    slot.mkdir(parents=True)
+    shutil.copytree(order.bundle, slot / "bundle")
+    runtime_zipapp(load_artifact(order.bundle).target, slot / "runtime.pyz")
+    (tmp_path / "state" / "current").symlink_to("slots/a")
+    hosts = json.loads(order.inventory.read_text())
+    hosts["all"]["hosts"]["cam-3"]["edgewright_agent_folder"] = str(tmp_path / "elsewhere")
+    order.inventory.write_text(json.dumps(hosts))
+    found = measure(dataclasses.replace(order, bundle=None))
+    assert [each.device for each in found.devices] == ["cam-1", "cam-2"], found.failed
+    assert list(found.failed) == ["cam-3"] and found.bundle == "what each device runs"
+    assert all(each.metrics["latency_p50"].kind is Kind.MEASURED for each in found.devices)
 
 
 @pytest.mark.sshd
