@@ -91,7 +91,7 @@ def library(plan: Plan, cache: Path | None = None) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")), tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as scratch:
             if not path.is_file():
-                _build(plan, Path(scratch)).replace(path)
+                _build(plan, Path(scratch), _runtime(folder)).replace(path)
     except OSError as error:
         raise OutputError(
             f"cannot build a simulator in {folder}",
@@ -101,16 +101,31 @@ def library(plan: Plan, cache: Path | None = None) -> Path:
     return path
 
 
-def _build(plan: Plan, folder: Path) -> Path:
+def _runtime(cache: Path) -> list[Path]:
+    """Verilator's own sources as objects: the same for every plan, so they are compiled once."""
+    from filelock import FileLock
+
+    digest = hashlib.sha256(json.dumps([_tools(), _flags()]).encode()).hexdigest()[:24]
+    sources = [verilator() / "include" / f"{name}.cpp" for name in ("verilated", "verilated_threads")]
+    made = [cache / f"{source.stem}-{digest}.o" for source in sources]
+    with (
+        FileLock(cache / f"verilated-{digest}.lock"),
+        tempfile.TemporaryDirectory(prefix=".build-", dir=cache) as scratch,
+    ):
+        for source, target in zip(sources, made, strict=True):
+            if not target.is_file():
+                _compile([source], Path(scratch), _flags())[0].replace(target)
+    return made
+
+
+def _build(plan: Plan, folder: Path, runtime: Sequence[Path]) -> Path:
     (folder / "ew_isa.vh").write_text(isa_header())
     (folder / "harness.cpp").write_text(plan.harness)
     _run(plan.verilate_argv(folder), "Verilator", {"VERILATOR_ROOT": str(verilator())})
-    include = verilator() / "include"
-    runtime = [include / "verilated.cpp", include / "verilated_threads.cpp"]
     slow = [path for path in sorted(folder.glob("V*.cpp")) if path.stem.endswith("Slow")]
     fast = [path for path in sorted(folder.glob("*.cpp")) if path not in slow]
     signs = (*_flags(), "-include", str(_SIGNS))
-    objects = [*_compile(fast, folder, signs), *_compile(runtime, folder, _flags()), *_compile(slow, folder, _SLOW)]
+    objects = [*_compile(fast, folder, signs), *_compile(slow, folder, _SLOW), *runtime]
     made = folder / "library.so"
     _run([compiler(), "-shared", "-o", str(made), *map(str, objects)], "the linker")
     return made
