@@ -5,16 +5,42 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON="${PYTHON:-python3}"
 VENV="${VENV:-.venv}"
+SBIN="${SBIN:-/usr/sbin}" # tests have one of their own
 
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     echo "setup: Edgewright needs Python 3.11 or newer; seen: $("$PYTHON" --version). Set PYTHON=..." >&2
     exit 5
 }
 
+# Debian starts a server as soon as it is installed, and at every boot. Tests start their own, so nobody shall find new
+# open ports: policy-rc.d forbids the start while we install, and of the services only those that we brought are disabled.
+install_without_services() (
+    export DEBIAN_FRONTEND=noninteractive
+    if [ ! -e "$SBIN/policy-rc.d" ] && [ ! -L "$SBIN/policy-rc.d" ]; then
+        trap 'rm -f "$SBIN/policy-rc.d"' EXIT
+        trap 'exit 130' HUP INT TERM
+        printf '#!/bin/sh\nexit 101\n' > "$SBIN/policy-rc.d"
+        chmod 755 "$SBIN/policy-rc.d"
+    fi
+    apt-get update -q > /dev/null
+    apt-get install -y -q --no-install-recommends "$@" > /dev/null
+    command -v systemctl > /dev/null || exit 0
+    for package in "$@"; do
+        case "$package" in
+            nginx-light) systemctl --quiet disable nginx.service || true ;;
+            openssh-server)
+                systemctl --quiet disable ssh.service || true
+                systemctl --quiet disable ssh.socket 2> /dev/null || true # Ubuntu's way in; Debian may not have it
+                ;;
+            postgresql) systemctl --quiet disable postgresql.service || true ;;
+        esac
+    done
+)
+
 debian_packages() {
     local missing=()
     command -v chromium > /dev/null || missing+=(chromium)
-    command -v sshd > /dev/null || [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
+    command -v sshd > /dev/null || [ -x "$SBIN/sshd" ] || missing+=(openssh-server)
     command -v ssh > /dev/null || missing+=(openssh-client)
     command -v qemu-system-arm > /dev/null || missing+=(qemu-system-arm)
     command -v arm-none-eabi-gcc > /dev/null || missing+=(gcc-arm-none-eabi)
@@ -24,15 +50,14 @@ debian_packages() {
     command -v aarch64-linux-gnu-g++ > /dev/null || missing+=(g++-aarch64-linux-gnu)
     command -v arm-linux-gnueabihf-g++ > /dev/null || missing+=(g++-arm-linux-gnueabihf)
     command -v riscv64-linux-gnu-g++ > /dev/null || missing+=(g++-riscv64-linux-gnu)
-    command -v nginx > /dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
+    command -v nginx > /dev/null || [ -x "$SBIN/nginx" ] || missing+=(nginx-light)
     command -v strace > /dev/null || missing+=(strace)
     command -v postgres > /dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' > /dev/null || missing+=(postgresql)
     command -v ip > /dev/null || missing+=(iproute2)
     [ "${#missing[@]}" -eq 0 ] && return
     if [ "$(id -u)" -eq 0 ] && command -v apt-get > /dev/null; then
         echo "setup: installing ${missing[*]}"
-        DEBIAN_FRONTEND=noninteractive apt-get update -q > /dev/null
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" > /dev/null
+        install_without_services "${missing[@]}"
     else
         echo "setup: some tests need: sudo apt-get install ${missing[*]}" >&2
     fi

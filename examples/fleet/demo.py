@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="one good release and one bad one")
     parser.add_argument("--page", type=Path, metavar="FILE", help="keep the status page as it is at the end")
     args = parser.parse_args(words)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
     if inside := os.environ.pop(network.INSIDE, ""):
         return run(args, Path(inside), "")
@@ -44,7 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
+        _removed(folder)
+
+
+def _removed(folder: Path) -> None:
+    """A process that was killed just now may end a last write, which brings back what was removed around it."""
+    for _ in range(50):
         shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
 
 
 def _interrupted(number: int, frame: object) -> None:
@@ -75,7 +85,7 @@ def run(args: argparse.Namespace, folder: Path, reason: str) -> int:
         story.say(f"the demo could not go on: {error}", "red")
         return 1
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # nobody interrupts the tidying up
         processes.stop(f"TMPDIR={folder}/tmp")
 

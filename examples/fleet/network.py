@@ -34,7 +34,18 @@ _UNSHARE = (
     "--propagation",
     "private",
 )
+#: Everything that :func:`namespaces` asks the kernel for: a container may permit one and not the other.
+_PROBE = " && ".join(
+    (
+        "mount -t tmpfs tmpfs /run",
+        "ip link add probe0 type bridge",
+        "ip link add probe1 type veth peer name probe2",
+        "unshare --net true",
+    )
+)
 BASE = "10.77.0"
+#: Empty folder that OpenSSH confines itself to. Debian's service makes it, so it is missing where that never ran.
+_SSHD_ROOM = Path("/run/sshd")
 #: Seconds that the demo may take to tidy up.
 _PATIENCE = 15.0
 
@@ -62,8 +73,10 @@ def why_loopback() -> str:
     missing = [name for name in ("unshare", "nsenter", "ip", "mount") if shutil.which(name) is None]
     if missing:
         return f"there is no {', '.join(missing)} (Debian: util-linux, iproute2)"
-    probe = "mount -t tmpfs tmpfs /run && ip link add probe0 type veth peer name probe1"
-    done = subprocess.run([*_UNSHARE, "sh", "-c", probe], capture_output=True, text=True, check=False, timeout=30)
+    try:
+        done = subprocess.run([*_UNSHARE, "sh", "-c", _PROBE], capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"this system does not permit them: {error}"
     words = (done.stderr.strip().splitlines() or ["it failed"])[-1]
     return "" if done.returncode == 0 else f"this system does not permit them: {words}"
 
@@ -145,8 +158,15 @@ def _wait_for_namespace(pid: int) -> None:
 def loopback(names: Sequence[str], processes: Processes) -> tuple[str, list[Host]]:
     """All machines on 127.0.0.1, told apart by their ports."""
     if os.geteuid() == 0:
-        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd as root insists on it
+        with contextlib.suppress(FileExistsError):
+            _SSHD_ROOM.mkdir(mode=0o755)  # sshd as root insists on it
+            processes.afterwards(_remove_sshd_room)
     return "127.0.0.1", [Host(name, "127.0.0.1", free_port()) for name in names]
+
+
+def _remove_sshd_room() -> None:
+    with contextlib.suppress(OSError):  # somebody else has removed it, or put something there
+        _SSHD_ROOM.rmdir()
 
 
 def free_port() -> int:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 #: Seconds to end by itself before a process is killed.
@@ -20,6 +20,7 @@ class Processes:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._afterwards: list[Callable[[], None]] = []
 
     def start(
         self, name: str, argv: Sequence[str | Path], env: Mapping[str, str] | None = None
@@ -33,6 +34,10 @@ class Processes:
             )  # fmt: skip
         self._running.append((name, process))
         return process
+
+    def afterwards(self, call: Callable[[], None]) -> None:
+        """Call this once when all programs have ended: to remove what only they needed."""
+        self._afterwards.append(call)
 
     def log(self, name: str) -> str:
         """The end of what a program printed."""
@@ -64,6 +69,8 @@ class Processes:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
+        while self._afterwards:
+            self._afterwards.pop()()
 
 
 def marked(mark: str) -> list[int]:

@@ -63,9 +63,11 @@ def start_sshd(processes: Processes, folder: Path, hosts: list[Host]) -> Path:
 
 
 def _sshd_config(folder: Path, room: Path, host: Host) -> str:
+    # Without PAM, OpenSSH refuses accounts with a locked password, such as root's on Ubuntu; with it, sshd needs root.
+    pam = "yes" if os.geteuid() == 0 else "no"
     settings = {
         "ListenAddress": f"{host.address}:{host.port}", "HostKey": room / "host", "PidFile": room / "pid",
-        "AuthorizedKeysFile": folder / "user.pub", "UsePAM": "no", "StrictModes": "no",
+        "AuthorizedKeysFile": folder / "user.pub", "UsePAM": pam, "StrictModes": "no",
         "PermitRootLogin": "prohibit-password", "PasswordAuthentication": "no", "KbdInteractiveAuthentication": "no",
     }  # fmt: skip
     return "".join(f"{key} {value}\n" for key, value in settings.items())

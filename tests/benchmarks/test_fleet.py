@@ -73,6 +73,7 @@ def test_the_page_says_what_was_found(told):
         "The claim.",
         "| SQLite | 60 | 59 of 59 | 0 |",
         "No goal was missed",
+        "The column of the database's processes is an upper bound",
         "tuf 7.0.1, psycopg not installed",
     ):
         assert words in text

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -107,6 +108,8 @@ def create_home(
     staging = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         staging.mkdir(parents=True)
+        if folder.is_dir():  # as closed as its owner has made it
+            staging.chmod(stat.S_IMODE(folder.stat().st_mode))
         keys, roles = make_roles(staging, passphrase, external, sizes or {})
         found_repository(
             staging, Settings(server=server or Server(), database=database or Database(), roles=roles), keys

@@ -115,6 +115,10 @@ class Settings(Frozen):
         found: Role = getattr(self.roles, name)
         return found
 
+    def uris(self) -> tuple[str, ...]:
+        """Where the keys of all roles are, each place once."""
+        return tuple(dict.fromkeys(uri for name in Roles.model_fields for uri in self.role(name).keys))
+
 
 def read_settings(path: Path) -> Settings:
     """Read and check ``fleet.toml``.

@@ -169,3 +169,9 @@ def test_keys_in_a_form_of_ones_own_are_left_to_their_owner():
     with pytest.raises(ConfigError, match="wanted to change the keys of root") as caught:
         with_keys(text, "root", ("file2:new.pem",), "fleet.toml")
     assert 'keys = ["file2:new.pem"]' in caught.value.next_step
+
+
+def test_a_folder_that_its_owner_closed_stays_closed(tmp_path):
+    (tmp_path / "home").mkdir(mode=0o700)
+    create_home(tmp_path / "home", passphrase=passphrase)
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700

@@ -45,7 +45,11 @@ def enroll(args: argparse.Namespace) -> int:
     if not config.checkin.startswith("https://"):
         say("the token goes over a connection that is not encrypted; use https outside of a lab")
     token = identity.token(TOKEN, args.token_file)
-    enrolment = Enrolment(config.device, own.public_key, token, config.product, config.channel, dict(config.labels))
+    labels = reports.lines(config.labels)
+    try:
+        enrolment = Enrolment(config.device, own.public_key, token, config.product, config.channel, labels)
+    except ValueError as error:
+        raise ConfigError("this device cannot be enrolled as it is configured", seen=str(error)) from error
     answer = HttpTransport(config.checkin, config.limits).post(reports.ENROL, own.envelope(enrolment))
     from_bytes(Answer, answer)
     say(f"{config.device} is in the fleet")

@@ -12,7 +12,7 @@ from toolchain.fleet.agent.config import Config
 from toolchain.fleet.agent.identity import Identity
 from toolchain.fleet.agent.protocols import Transport
 from toolchain.fleet.agent.state import State
-from toolchain.fleet.documents.report import MOST_REPORT, Answer, Attempt, Report
+from toolchain.fleet.documents.report import LATENCIES, MOST_REPORT, Answer, Attempt, Report
 from toolchain.fleet.documents.strict import from_bytes
 
 ENROL, REPORT = "v1/enrol", "v1/report"
@@ -41,12 +41,29 @@ def counted_on(state: State, error: EdgewrightError) -> State:
 
 
 def report_of(state: State, config: Config, agent: str, provides: Mapping[str, str], wall: float) -> Report:
-    """What the device says of itself now, under the state's counter."""
-    return Report(
-        device=config.device, counter=state.counter, time=wall, product=config.product, channel=config.channel,
-        running=state.running, agent=agent, attempt=plain(state.attempt), provides=dict(provides),
-        labels=dict(config.labels), before=state.before, after=state.after,
-    )  # fmt: skip
+    """What the device says of itself now, under the state's counter.
+
+    Raises:
+        VerificationError: something in the configuration does not fit into a report.
+    """
+    try:
+        return Report(
+            device=config.device, counter=state.counter, time=wall, product=config.product, channel=config.channel,
+            running=state.running, agent=agent, attempt=plain(state.attempt), provides=lines(provides),
+            labels=lines(config.labels), before=_measured(state.before), after=_measured(state.after),
+        )  # fmt: skip
+    except ValueError as error:
+        raise VerificationError("this device has nothing to say that a report may carry", seen=str(error)) from error
+
+
+def lines(pairs: Mapping[str, str]) -> dict[str, str]:
+    """Labels and the like, as a report and an enrolment may carry them."""
+    return {one_line(key): one_line(value) for key, value in pairs.items()}
+
+
+def _measured(latency: float | None) -> float | None:
+    """None for what no report takes: a clock that stood still, or a device that slept meanwhile."""
+    return latency if not latency or LATENCIES[0] <= latency <= LATENCIES[1] else None
 
 
 def plain(attempt: Attempt) -> Attempt:
@@ -55,8 +72,8 @@ def plain(attempt: Attempt) -> Attempt:
 
 
 def one_line(text: str) -> str:
-    """Without control characters, 1000 characters at most."""
-    return " ".join("".join(each if ord(each) >= 32 else " " for each in text).split())[:1000]
+    """Without characters that cannot be printed, 1000 characters at most."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:1000]
 
 
 def send(transport: Transport, identity: Identity, report: Report) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -80,13 +81,16 @@ def play(
         ToolCrashError: it did not end in time.
     """
     program = find_program("ansible-playbook")
-    with tempfile.TemporaryDirectory(prefix="edgewright-ansible-") as folder:
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         room = Path(folder)
         _private(room / "variables.json", json.dumps(dict(variables)))
         limited = ["--limit", limit] if limit else []
         argv = [program, str(playbook), "-i", str(inventory), "-e", f"@{room}/variables.json", "--forks", str(forks)]
         argv += [*limited, *(["--check"] if check else [])]
-        done = run_program(argv, timeout=timeout, env={**environment(room), **(env or {})})
+        try:
+            done = run_program(argv, timeout=timeout, env={**environment(room), **(env or {})})
+        finally:
+            _end_connections(room / "c")
         events = tuple(_events(room / "events"))
     if done.status not in (0, *_HOSTS_FAILED) or (not events and done.status):
         raise _refused(done)
@@ -98,6 +102,8 @@ def environment(room: Path) -> dict[str, str]:
     paths = [str(COLLECTIONS), *filter(None, [os.environ.get("ANSIBLE_COLLECTIONS_PATH")])]
     return {
         "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(paths),
+        "ANSIBLE_HOME": str(room / "home"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(room / "c"),  # of sockets, whose paths have 104 characters at most
         "ANSIBLE_LOCAL_TEMP": str(room / "local"),
         "ANSIBLE_CALLBACKS_ENABLED": "edgewright.fleet.events",
         "ANSIBLE_NOCOLOR": "1",
@@ -130,6 +136,13 @@ def find_program(name: str) -> str:
             f"reaching many devices needs {name}", seen="none", next_step="run: pip install 'edgewright[fleet-ansible]'"
         )
     return found
+
+
+def _end_connections(folder: Path) -> None:
+    """Ssh connections that Ansible keeps open for its next task, which could not find them again: end them now."""
+    for control in folder.glob("*"):
+        with contextlib.suppress(MissingToolError, ToolCrashError):
+            run_program(["ssh", "-O", "exit", "-o", f"ControlPath={control}", "any"], timeout=10)
 
 
 def _private(path: Path, text: str) -> None:

@@ -42,6 +42,25 @@ def path(value: str, what: str) -> None:
         raise ValueError(f"{what} '{value[:80]}' is no path below a folder")
 
 
+def whole(value: int, what: str) -> None:
+    """A count that a database keeps and every JSON reader reads: 0 to 2^53.
+
+    Raises:
+        ValueError: it is not.
+    """
+    between(value, 0, 1 << 53, what)
+
+
+def printable(value: str, what: str) -> None:
+    """Text without control characters, C1 and DEL among them, and without those that change the reading direction.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not value.isprintable():
+        raise ValueError(f"{what} has characters that cannot be printed: {value[:40]!a}")
+
+
 def between(value: float, low: float, high: float, what: str) -> None:
     """A number within limits.
 
@@ -49,4 +68,4 @@ def between(value: float, low: float, high: float, what: str) -> None:
         ValueError: it is not.
     """
     if not low <= value <= high:
-        raise ValueError(f"{what} is {value:g}, allowed {low:g} to {high:g}")
+        raise ValueError(f"{what} is {str(value)[:40]}, allowed {low:g} to {high:g}")  # a huge whole number is no float

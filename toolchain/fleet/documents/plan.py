@@ -100,6 +100,7 @@ class Plan:
         checks.between(self.release, 1, 1 << 31, "a version")
         checks.between(len(self.waves), 1, 100, "the number of waves")
         checks.between(self.open_waves, 0, len(self.waves), "the number of open waves")
+        checks.between(self.most_slower or 0.0, 0, 1000, "how much slower a device may become")
         checks.between(self.soak, 0, 30 * 86400, "soak in seconds")
         if self.state not in STATES:
             raise ValueError(f"unknown state '{self.state[:40]}', allowed: {', '.join(STATES)}")

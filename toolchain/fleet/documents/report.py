@@ -19,6 +19,8 @@ Reason = Literal[
     "", "trust", "download", "files", "depends", "space", "build", "parity", "budget", "slower", "health", "crash",
     "internal",
 ]  # fmt: skip
+#: Seconds: what a latency that was measured may be; 0 and None are there for one that was not.
+LATENCIES = (1e-9, 1e6)
 STAGES, OUTCOMES, REASONS = (get_args(kind) for kind in (Stage, Outcome, Reason))
 
 
@@ -53,8 +55,11 @@ class Attempt:
         ):
             if value not in allowed:
                 raise ValueError(f"unknown {what} '{value[:40]}', allowed: {', '.join(filter(None, allowed))}")
-        if len(self.detail) > 1000 or any(ord(each) < 32 for each in self.detail):
-            raise ValueError("a detail has 1000 characters at most, and no control characters")
+        for name in ("release", "sequence", "fetched", "full"):
+            checks.whole(getattr(self, name), f"an attempt's {name}")
+        if len(self.detail) > 1000:
+            raise ValueError("a detail has 1000 characters at most")
+        checks.printable(self.detail, "a detail")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,10 +100,12 @@ class Report:
         checks.name(self.channel, "a channel")
         checks.between(self.counter, 1, 1 << 53, "a report's counter")
         for latency in (self.before, self.after):
-            checks.between(latency or 0.0, 0.0, 1e6, "a latency in seconds")
-        for key, value in (*self.labels.items(), *self.provides.items()):
-            if len(key) > 64 or len(value) > 1000:
-                raise ValueError(f"'{key[:64]}' is too long")
+            if latency:
+                checks.between(latency, *LATENCIES, "a latency in seconds")
+        checks.whole(self.running, "a running version")
+        checks.printable(self.agent, "an agent")
+        _pairs(self.labels, "a label")
+        _pairs(self.provides, "what a device provides")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +122,7 @@ class Answer:
 
     def __post_init__(self) -> None:
         checks.between(self.next, 0, 7 * 86400, "seconds until the next check-in")
+        checks.whole(self.counter, "an answer's counter")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,3 +147,12 @@ class Enrolment:
         checks.name(self.device, "a device")
         checks.name(self.product, "a product")
         checks.name(self.channel, "a channel")
+        _pairs(self.labels, "a label")
+
+
+def _pairs(pairs: Mapping[str, str], what: str) -> None:
+    for key, value in pairs.items():
+        if len(key) > 64 or len(value) > 1000:
+            raise ValueError(f"{what} is too long: {key[:64]!a}")
+        checks.printable(key, what)
+        checks.printable(value, what)

@@ -106,17 +106,24 @@ def _object(kind: type, value: dict[str, Any], where: str, level: int) -> Any:
     found = {name: _read(hints[name], each, f"{where}.{name}", level + 1) for name, each in value.items()}
     try:
         return kind(**found)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise VerificationError(f"{where} makes no sense", seen=str(error)) from error
 
 
 def _plain_value(kind: Any, value: Any, where: str) -> Any:
     if kind is float and type(value) is int:
-        value = float(value)
+        value = _float(value, where)
     value = _typed(value, kind, where)
     if kind is float and not math.isfinite(value):
         raise VerificationError(f"{where} must be finite", seen=str(value))
     return _text(value, where) if kind is str else value
+
+
+def _float(value: int, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise VerificationError(f"{where} must be finite", seen=f"{str(value)[:40]}…") from None
 
 
 def _text(value: str, where: str) -> str:

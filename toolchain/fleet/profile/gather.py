@@ -146,8 +146,8 @@ def _bundle(order: Order, room: Path) -> dict[str, str]:
 
 
 def pattern(labels: Mapping[str, str]) -> str:
-    """Ansible's pattern for devices with all of these labels: the inventory has a group for each."""
-    return ":&".join(re.sub(r"[^A-Za-z0-9_]", "_", f"{key}_{value}") for key, value in labels.items())
+    """Ansible's pattern for devices with all of these labels: the inventory plugin makes a group for each."""
+    return ":&".join(re.sub(r"[^A-Za-z0-9_]", "_", f"{key}_{value}")[:100] for key, value in labels.items())
 
 
 def parse_labels(texts: Sequence[str]) -> dict[str, str]:

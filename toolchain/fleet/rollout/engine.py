@@ -133,28 +133,37 @@ def gate(policy: Policy, plan: Plan, counted: Mapping[int | None, Tally], waited
     newest = counted[plan.open_waves - 1]
     name = plan.waves[plan.open_waves - 1].name
     found = []
-    committed = sum(counted[number].committed for number in range(plan.open_waves))
+    waits = waited < policy.timeout
+    through = [counted[number] for number in range(plan.open_waves)]
+    lost = sum(each.vanished for each in through) if waits else 0
+    committed = sum(each.committed for each in through) - lost
     if committed < policy.least:
-        found.append(f"{committed} devices of all open waves have committed, wanted {policy.least}")
-    given_up = newest.silent if waited >= policy.timeout else 0
-    if share := _share_missing(policy, newest, given_up):
+        rest = f" ({lost} committed and fell silent)" if lost else ""
+        found.append(f"{committed} devices of all open waves have committed, wanted {policy.least}{rest}")
+    if share := _share_missing(policy, newest, 0 if waits else newest.silent, newest.vanished if waits else 0):
         found.append(f"wave '{name}': {share}")
     if _slow(policy, newest):
         found.append(f"wave '{name}' is {newest.slower:.1%} slower in the median, allowed {policy.slower:.1%}")
     return tuple(found)
 
 
-def _share_missing(policy: Policy, each: Tally, given_up: int) -> str | None:
-    """What the share of committed devices lacks. Who is tolerated, given up, or fitted by no bundle is not asked."""
+def _share_missing(policy: Policy, each: Tally, given_up: int, vanished: int = 0) -> str | None:
+    """What the share of committed devices lacks. Who is tolerated, given up, or fitted by no bundle is not asked.
+
+    Args:
+        vanished: committed devices that fell silent and do not count as committed.
+    """
     of = each.devices - each.refused - given_up - min(each.troubled, policy.tolerated)
-    if each.committed >= policy.committed * of - 1e-9:
+    committed = each.committed - vanished
+    if committed >= policy.committed * of - 1e-9:
         return None
     parts = {
         "underway": each.underway, "not begun": each.waiting, "went wrong": each.troubled,
         "held up by network or disk": each.held_up, "silent": each.silent,
+        "committed and fell silent": vanished,
     }  # fmt: skip
     rest = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-    return f"{each.committed} of {of} devices have committed, wanted {policy.committed:.0%} ({rest})"
+    return f"{committed} of {of} devices have committed, wanted {policy.committed:.0%} ({rest})"
 
 
 def _soaks(rollout: Rollout, met: float | None, now: float) -> tuple[str, ...]:

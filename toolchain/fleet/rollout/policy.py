@@ -24,7 +24,7 @@ class Policy:
             then that of the others.
         soak: how long the gate must have been met before the next wave opens.
         silent: a device that did not check in for so long is silent.
-        timeout: how long an open wave waits for its silent devices.
+        timeout: how long an open wave waits for its silent devices, also for those that committed before.
         approvals: names of waves that a person must approve before they open.
     """
 

@@ -8,17 +8,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from toolchain.fleet.documents.plan import Plan
-from toolchain.fleet.rollout.facts import Facts, Standing, standing
+from toolchain.fleet.rollout.facts import Facts, Standing, standing, vanished
 from toolchain.fleet.rollout.membership import wave_of
 
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """A device, its wave's number (None is none), and where it stands."""
+    """A device, its wave's number (None is none), where it stands, and whether it committed and then fell silent."""
 
     facts: Facts
     wave: int | None
     standing: Standing
+    vanished: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Tally:
             :class:`toolchain.fleet.store.overview.WaveView`; they add up to ``devices``.
         parity: the troubled ones that computed other numbers.
         slower: median of ``after / before - 1``; None if nothing was measured.
+        vanished: the committed ones that fell silent after this rollout's release.
     """
 
     devices: int
@@ -43,6 +45,7 @@ class Tally:
     silent: int
     parity: int
     slower: float | None
+    vanished: int = 0
 
     @property
     def reachable(self) -> int:
@@ -53,7 +56,12 @@ class Tally:
 def members(plan: Plan, first: int, facts: Iterable[Facts], silent_since: float) -> list[Member]:
     """Every device with its wave and where it stands; see :func:`toolchain.fleet.rollout.facts.standing`."""
     return [
-        Member(each, wave_of(plan, each.device, each.labels), standing(plan, first, each, silent_since))
+        Member(
+            each,
+            wave_of(plan, each.device, each.labels),
+            standing(plan, first, each, silent_since),
+            vanished(plan, first, each, silent_since),
+        )
         for each in facts
     ]
 
@@ -73,6 +81,7 @@ def tally(plan: Plan, those: Sequence[Member]) -> Tally:
         silent=count["silent"],
         parity=sum(each.standing == "troubled" and each.facts.reason == "parity" for each in those),
         slower=statistics.median(changes) if changes else None,
+        vanished=sum(each.vanished for each in those),
     )
 
 

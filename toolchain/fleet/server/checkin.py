@@ -22,6 +22,7 @@ from toolchain.fleet.store.rows import Identity
 
 log = logging.getLogger("edgewright.fleet.checkin")
 
+PATHS = ("v1/report", "v1/enrol")
 Reply = tuple[int, bytes]
 
 
@@ -55,17 +56,19 @@ class CheckIn:
 
     def handle(self, path: str, body: bytes, address: str) -> Reply:
         """Answer a request; ``path`` is below the check-in's address."""
+        known = path.strip("/")
+        shown = known if known in PATHS else "?"  # anybody may send a path that looks like a line of this log
         try:
-            answer = self._answer(path.strip("/"), body, site(address))
+            answer = self._answer(known, body, site(address))
             return HTTPStatus.OK, strict.to_bytes(answer)
         except Refusal as refusal:
-            log.info("%s: %s from %s: %s", path.strip("/")[:20], refusal.status.value, site(address), refusal.wanted)
+            log.info("%s: %s from %s: %s", shown, refusal.status.value, site(address), refusal.wanted)
             return refusal.status, refused(refusal)
         except VerificationError as error:
-            log.info("%s: 400 from %s", path.strip("/")[:20], site(address))
+            log.info("%s: 400 from %s", shown, site(address))
             return HTTPStatus.BAD_REQUEST, refused(error)
         except EdgewrightError as error:
-            log.warning("%s: 503: %s", path.strip("/")[:20], " ".join(str(error).split()))
+            log.warning("%s: 503: %s", shown, " ".join(str(error).split()))
             return HTTPStatus.SERVICE_UNAVAILABLE, refused(UnreachableError("the server cannot keep this now"))
 
     def _answer(self, path: str, body: bytes, address: str) -> Answer:
@@ -74,7 +77,7 @@ class CheckIn:
         if not self._addresses.take(address, self._clock(), cost):
             raise _too_often("this address", self.limits.address_rate)
         if act is None:
-            raise Refusal(HTTPStatus.NOT_FOUND, "there is nothing here", allowed="v1/report, v1/enrol")
+            raise Refusal(HTTPStatus.NOT_FOUND, "there is nothing here", allowed=", ".join(PATHS))
         if len(body) > self.limits.body:
             raise too_large(self.limits.body)
         return act(body)
@@ -92,16 +95,12 @@ class CheckIn:
                 next_step="edgewright-agent enroll",
             )
         _allowed(who, report)
+        if report.counter <= who.counter:
+            raise _seen(report, who)  # before the rate: who replays a report must not use up that of its device
         if not self._devices.take(who.device, now):
             raise _too_often("this device", self.limits.device_rate)
-        if report.counter <= who.counter or not self._store.take_up(who, report, now):
-            raise Refusal(
-                HTTPStatus.CONFLICT,
-                "wanted a report that was not seen before",
-                seen=f"counter {report.counter}",
-                allowed=f"above {who.counter}",
-                next_step="count on from there",
-            )
+        if not self._store.take_up(who, report, now):
+            raise _seen(report, self._store.identity(report.device) or who)
         return self._next(report.device, report.counter)
 
     def _next(self, device: str, counter: int) -> Answer:
@@ -147,6 +146,16 @@ def _allowed(who: Identity, report: Report) -> None:
             seen=report.product,
             allowed=who.product,
         )
+
+
+def _seen(report: Report, who: Identity) -> Refusal:
+    return Refusal(
+        HTTPStatus.CONFLICT,
+        "wanted a report that was not seen before",
+        seen=f"counter {report.counter}",
+        allowed=f"above {who.counter}",
+        next_step="count on from there",
+    )
 
 
 def _too_often(what: str, rate: float) -> Refusal:

@@ -63,13 +63,21 @@ class Mover:
         with self._store.moving() as alone:
             if not alone:
                 return []
-            decisions = [found for kept in self._store.rollouts() if (found := self._tried(kept, refused)) is not None]
+            decisions = self._all(refused)
             if self._clock() - self._refreshed >= self._every:
                 self._publisher.refresh()
                 self._refreshed = self._clock()
         if refused:
             raise refused[0]
         return decisions
+
+    def _all(self, refused: list[EdgewrightError]) -> list[Decision]:
+        """Move all rollouts; if they cannot even be read, signatures are still renewed."""
+        try:
+            return [found for kept in self._store.rollouts() if (found := self._tried(kept, refused)) is not None]
+        except EdgewrightError as error:
+            refused.append(error)
+            return []
 
     def _tried(self, kept: Kept, refused: list[EdgewrightError]) -> Decision | None:
         """Move one rollout; one that cannot be moved holds up neither the others nor the signatures."""

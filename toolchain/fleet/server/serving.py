@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import ipaddress
 import logging
 import socket
 import sys
@@ -19,6 +18,7 @@ from profiles.errors import ConfigError, MissingToolError
 from toolchain.fleet.documents.plan import Plan
 from toolchain.fleet.home import Home, open_home
 from toolchain.fleet.server.checkin import CheckIn
+from toolchain.fleet.server.limits import Limits
 from toolchain.fleet.server.mover import REFRESH, Mover
 from toolchain.fleet.store import Store
 from toolchain.fleet.trust.repository import Repository
@@ -27,6 +27,8 @@ log = logging.getLogger("edgewright.fleet.server")
 
 #: Connections at once; more are told to come again (503).
 MOST_CONNECTIONS = 500
+#: Seconds between two check-ins; an answer, a tenth longer at most, must stay within a week.
+INTERVALS = (0.01, 6 * 86400.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +37,12 @@ class Setup:
 
     Attributes:
         host, port: to listen on; port 0 is any free one.
-        interval: seconds between two check-ins of a device.
+        interval: seconds between two check-ins of a device, see :data:`INTERVALS`.
         every: seconds between two looks at the rollouts.
-        page: ``auto``, ``everyone`` or ``nobody``.
+        page: ``auto`` is this machine alone, ``everyone`` or ``nobody``.
+
+    Raises:
+        ConfigError: the interval is too short or too long.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +50,21 @@ class Setup:
     interval: float = 60.0
     every: float = 5.0
     page: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not INTERVALS[0] <= self.interval <= INTERVALS[1]:
+            raise ConfigError(
+                "wanted the time between two check-ins",
+                seen=f"{self.interval:g} s",
+                allowed=f"{INTERVALS[0]:g} s to {INTERVALS[1] / 86400:g} days",
+                next_step="choose another --interval",
+            )
+
+
+def limits_for(interval: float) -> Limits:
+    """The usual limits; a device may always report twice as often as it is told to, ``interval`` is in seconds."""
+    usual = Limits()
+    return dataclasses.replace(usual, device_rate=max(usual.device_rate, 2 / interval))
 
 
 def serve(home: Home, store: Store, setup: Setup) -> None:
@@ -63,11 +83,10 @@ def serve(home: Home, store: Store, setup: Setup) -> None:
             "the server needs starlette and uvicorn", seen=str(error), next_step="pip install 'edgewright[fleet]'"
         ) from error
 
-    checkin = CheckIn(store, time.time, interval=setup.interval)
+    checkin = CheckIn(store, time.time, limits_for(setup.interval), setup.interval)
     prefix = urlsplit(home.settings.server.checkin).path
-    everyone = setup.page == "everyone" or (setup.page == "auto" and _is_loopback(setup.host))
     page = None if setup.page == "nobody" else _page(store)
-    app = make_app(checkin, home.repository, prefix=prefix, page=page, everyone=everyone)
+    app = make_app(checkin, home.repository, prefix=prefix, page=page, everyone=setup.page == "everyone")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # the library tells of every signature that is not good; the check-in does that in one line
     logging.getLogger("securesystemslib").setLevel(logging.WARNING)
@@ -75,6 +94,7 @@ def serve(home: Home, store: Store, setup: Setup) -> None:
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, lifespan="off",
             limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=5, timeout_graceful_shutdown=5,
+            forwarded_allow_ips="127.0.0.1,::1",
         )  # fmt: skip
         log.info("serving %s on http://%s:%d", home.folder, *listener.getsockname()[:2])
         _run(uvicorn.Server(config), listener, _mover(home, store), setup.every)
@@ -139,13 +159,6 @@ def _listening(setup: Setup) -> Iterator[socket.socket]:
         ) from error
     with listener:
         yield listener
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _page(store: Store) -> Callable[[], str]:

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 
 from profiles.errors import ConfigError, UnreachableError
+from toolchain.fleet.documents import strict
 from toolchain.fleet.documents.plan import Plan, Window
 from toolchain.fleet.rollout.acts import Drawn, act, waves_of
 from toolchain.fleet.rollout.engine import Decision
@@ -19,6 +20,8 @@ from toolchain.fleet.store.rows import Kept
 
 #: Seconds to wait for a server that is just moving the rollouts.
 WAIT = 30.0
+#: Bytes by which a plan may grow in the course of its rollout.
+ROOM = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +69,7 @@ class Steering:
         Raises:
             ConfigError: there is no such release, or the wish makes no sense.
         """
-        if known is not None and wish.release not in known:
-            versions = ", ".join(str(each) for each in sorted(known)[-10:]) or "none"
-            raise ConfigError(f"{wish.product} has no version {wish.release}", seen=versions, next_step="fleet publish")
-        if unknown := sorted(set(wish.policy.approvals) - {each.name for each in wish.waves}):
-            raise ConfigError("an approval is asked for a wave that is not there", seen=", ".join(unknown))
+        self._check_names(wish, known)
         now = self._clock()
         with self._alone():
             plan = self._plan(wish)
@@ -79,25 +78,41 @@ class Steering:
             publish(self._store, self._publisher, self._kept(wish.product, wish.channel), plan)
         return plan
 
+    def check(self, wish: Wish, *, known: Sequence[int] | None = None) -> None:
+        """Refuse what :meth:`start` would refuse, and change nothing: for acts that stop or sign something first.
+
+        Raises:
+            ConfigError: as :meth:`start`.
+        """
+        self._check_names(wish, known)
+        self._plan(wish)
+
+    @staticmethod
+    def _check_names(wish: Wish, known: Sequence[int] | None) -> None:
+        if known is not None and wish.release not in known:
+            versions = ", ".join(str(each) for each in sorted(known)[-10:]) or "none"
+            raise ConfigError(f"{wish.product} has no version {wish.release}", seen=versions, next_step="fleet publish")
+        if unknown := sorted(set(wish.policy.approvals) - {each.name for each in wish.waves}):
+            raise ConfigError("an approval is asked for a wave that is not there", seen=", ".join(unknown))
+
     def _plan(self, wish: Wish) -> Plan:
         before = self._store.rollout(wish.product, wish.channel)
         there = self._publisher.plan(wish.product, wish.channel)
         newest = max(before.rollout.plan.sequence if before else 0, there.sequence if there else 0)
         salt = wish.salt or secrets.token_hex(8)
-        devices = [
-            (each.device, each.labels)
-            for each in self._store.devices(wish.product, wish.channel)
-            if each.revoked is None
-        ]
-        waves = waves_of(wish.waves, devices, salt)
+        rows = [each for each in self._store.devices(wish.product, wish.channel) if each.revoked is None]
+        _check_newer(wish, [each.facts.running for each in rows])
+        waves = waves_of(wish.waves, [(each.device, each.labels) for each in rows], salt)
         try:
-            return Plan(
+            plan = Plan(
                 product=wish.product, channel=wish.channel, sequence=newest + 1, release=wish.release, state="running",
                 salt=salt, waves=waves, open_waves=0, soak=wish.soak, windows=wish.windows,
                 most_slower=wish.most_slower,
             )  # fmt: skip
         except ValueError as error:
             raise ConfigError("this rollout makes no sense", seen=str(error)) from error
+        _check_size(plan)
+        return plan
 
     def act(self, product: str, channel: str, what: str, why: str = "") -> Plan:
         """``pause``, ``resume`` or ``abort``.
@@ -161,6 +176,29 @@ class Steering:
             if not alone:
                 raise UnreachableError("another process moves the rollouts and does not end", next_step="try again")
             yield
+
+
+def _check_newer(wish: Wish, running: Sequence[int]) -> None:
+    """A device never goes to a smaller version, so that nothing would happen, and the rollout would be complete."""
+    if running and min(running) > wish.release:
+        back = f"--product {wish.product} --channel {wish.channel} --to {wish.release}"
+        raise ConfigError(
+            f"all devices of {wish.product} on {wish.channel} run a newer version than {wish.release}",
+            seen=f"version {min(running)} or more",
+            allowed="a version that some device does not have yet",
+            next_step=f"edgewright fleet rollback {back}",
+        )
+
+
+def _check_size(plan: Plan) -> None:
+    size, most = len(strict.to_bytes(plan)), strict.MOST_BYTES - ROOM
+    if size > most:
+        raise ConfigError(
+            "the plan of this rollout is too large for devices, because it names too many of them",
+            seen=f"{size} bytes",
+            allowed=f"{most} bytes",
+            next_step="use a percentage in place of a number of devices",
+        )
 
 
 def _changed() -> ConfigError:

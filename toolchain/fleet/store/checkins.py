@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from toolchain.fleet.documents.report import Report
 from toolchain.fleet.rollout.facts import Facts
-from toolchain.fleet.store.rows import DeviceRow, HistoryRow, Identity, from_text, to_text
+from toolchain.fleet.store.rows import DeviceRow, HistoryRow, Identity, from_text, measured, to_text
 from toolchain.fleet.store.schema import MOST_HISTORY, devices, history, reports
 
 _ATTEMPT = ("release", "sequence", "stage", "outcome", "reason", "detail", "fetched", "full")
@@ -19,6 +19,7 @@ _TAKE_UP = (
     .where(reports.c.device == bindparam("of"), reports.c.counter < bindparam("new"))
     .values({name: bindparam(f"v_{name}") for name in _KEPT})
 )
+_LOCK = select(reports.c.device).where(reports.c.device == bindparam("of")).with_for_update()
 _RELABEL = (
     devices.update()
     .where(devices.c.name == bindparam("of"))
@@ -39,6 +40,11 @@ _FACTS = (
     .where(devices.c.product == bindparam("of_product"), devices.c.channel == bindparam("of_channel"))
     .where(devices.c.revoked.is_(None))
 )  # fmt: skip
+
+
+def lock(connection: Connection, device: str) -> None:
+    """Let no other transaction write this device's report until the end of this one; SQLite has one writer anyway."""
+    connection.execute(_LOCK, {"of": device})
 
 
 def take_up(connection: Connection, who: Identity, report: Report, now: float) -> bool:
@@ -68,7 +74,10 @@ def take_up(connection: Connection, who: Identity, report: Report, now: float) -
 def facts(connection: Connection, product: str, channel: str) -> list[Facts]:
     """Every device of a channel that is not revoked."""
     rows = connection.execute(_FACTS, {"of_product": product, "of_channel": channel})
-    return [Facts(row[0], from_text(row[1]), *row[2:]) for row in rows]
+    return [
+        Facts(row[0], from_text(row[1]), *row[2:8], measured(row[8]), measured(row[9]), *row[10:])
+        for row in rows.tuples()
+    ]
 
 
 def list_devices(connection: Connection, product: str = "", channel: str = "", device: str = "") -> list[DeviceRow]:
@@ -82,6 +91,7 @@ def list_devices(connection: Connection, product: str = "", channel: str = "", d
 def _device(row: Sequence[Any]) -> DeviceRow:
     values: list[Any] = list(row)
     values[3], values[10] = from_text(values[3]), from_text(values[10])
+    values[-2:] = [measured(value) for value in values[-2:]]
     return DeviceRow(*values)
 
 

@@ -14,6 +14,8 @@ from toolchain.fleet.store.schema import device_keys, devices, reports, tokens
 
 #: So that scanners for secrets find a token that was committed somewhere.
 PREFIX = "ewft_"
+#: Seconds that an expired token is listed, so that people see why a device was refused.
+FORGOTTEN = 30 * 86400.0
 
 _IDENTITY = (
     select(
@@ -35,7 +37,11 @@ def hashed(token: str) -> str:
 def make_token(
     connection: Connection, product: str, channel: str, *, uses: int, now: float, lasts: float, note: str
 ) -> str:
-    """A new token; ``lasts`` is in seconds. It is returned once and kept nowhere."""
+    """A new token; ``lasts`` is in seconds. It is returned once and kept nowhere.
+
+    Tokens that are used up, or that expired :data:`FORGOTTEN` seconds ago, are deleted.
+    """
+    connection.execute(tokens.delete().where((tokens.c.left <= 0) | (tokens.c.expires <= now - FORGOTTEN)))
     token = PREFIX + secrets.token_urlsafe(32)
     row = {"product": product, "channel": channel, "left": uses, "made": now, "expires": now + lasts, "note": note}
     connection.execute(tokens.insert().values(hash=hashed(token), **row))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from toolchain.fleet.documents.report import LATENCIES
 from toolchain.fleet.rollout.engine import Rollout
 from toolchain.fleet.rollout.facts import Facts
 
@@ -142,6 +143,11 @@ class DecisionRow:
 def to_text(values: Mapping[str, str]) -> str:
     """Labels as they are kept."""
     return json.dumps(dict(values), sort_keys=True, ensure_ascii=False)
+
+
+def measured(latency: float | None) -> float | None:
+    """A latency in seconds, None if it cannot be one: what an older version kept must not stop the page of all."""
+    return latency if not latency or LATENCIES[0] <= latency <= LATENCIES[1] else None
 
 
 def from_text(text: str) -> dict[str, str]:

@@ -124,9 +124,17 @@ class Store:
     # Reports.
 
     def take_up(self, who: Identity, report: Report, now: float) -> bool:
-        """Keep a report; False, and nothing is changed, if its counter was seen before."""
+        """Keep a report; False, and nothing is changed, if its counter was seen before.
+
+        ``who`` is whose key verified it. What the history follows from is read again here: another report of the same
+        device may have been taken up since, and the device revoked, removed, or enrolled with another key.
+        """
         with self._database.writing() as connection:
-            return checkins.take_up(connection, who, report, now)
+            checkins.lock(connection, who.device)
+            there = enrolment.identity(connection, who.device)
+            if there is None or there.revoked is not None or there.keyid != who.keyid:
+                return False
+            return checkins.take_up(connection, there, report, now)
 
     def facts(self, product: str, channel: str) -> list[Facts]:
         """Every device of a channel that is not revoked, for the engine."""

@@ -84,7 +84,7 @@ def _waves(kept: Kept, everyone: Sequence[Member], now: float) -> tuple[view.Wav
 
 
 def _wave(wave: Wave | None, count: Tally, times: view.Latency, is_open: bool, missing: str) -> view.WaveView:
-    names = [each.name for each in dataclasses.fields(Tally) if each.name not in ("parity", "slower")]
+    names = [each.name for each in dataclasses.fields(Tally) if each.name not in ("parity", "slower", "vanished")]
     counts = {name: getattr(count, name) for name in names}
     return view.WaveView(wave.name if wave else NO_WAVE, who(wave), is_open, **counts, latency=times, gate=missing)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from tuf.api.exceptions import UnsignedMetadataError
-from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Key, Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from profiles.errors import ConfigError
 from toolchain.fleet.settings import Settings
 from toolchain.fleet.trust.keys import KeyRing, Unavailable
-from toolchain.fleet.trust.roles import PATHS, ROLES
+from toolchain.fleet.trust.roles import PATHS
 from toolchain.fleet.trust.seen import seen_text
 from toolchain.fleet.trust.state import State, metadata_path, target_file
 
@@ -71,6 +71,16 @@ class Draft:
         self.targets(role).targets[path] = info
         self._contents[target_file(info)] = content
 
+    def superseded(self) -> list[str]:
+        """Files below the repository that nothing names any more once this draft is written; after :meth:`files`."""
+        versions = {role: self._old.roles[role].signed.version for role in self._new}
+        found = [metadata_path(role, each) for role, each in versions.items() if role not in ("root", "timestamp")]
+        for role in PATHS:
+            old = self._old.targets(role).targets
+            new = self.targets(role).targets if role in self._new else old
+            found += [target_file(info) for path, info in old.items() if new.get(path) != info]
+        return found
+
     def files(self) -> list[tuple[str, bytes]]:
         """Sign, and give all new files in the order in which they may be written; a root comes last.
 
@@ -121,7 +131,7 @@ def sign(metadata: Metadata[Any], role: str, delegator: Root | Targets, settings
         ConfigError: too few of them can.
     """
     wanted = delegator.get_delegated_role(role)
-    public = keys.public()
+    public = keys.known(settings.uris())
     reasons = []
     for uri in candidates(settings, role, public):
         key = public[uri]
@@ -142,8 +152,8 @@ def sign(metadata: Metadata[Any], role: str, delegator: Root | Targets, settings
         ) from error
 
 
-def candidates(settings: Settings, role: str, public: Iterable[str]) -> list[str]:
-    """URIs that may hold a key of a role: what ``fleet.toml`` says, then all others that are known."""
-    first = [uri for uri in settings.role(role).keys if uri in set(public)]
-    others = {uri for name in ROLES for uri in settings.role(name).keys}
-    return [*first, *(uri for uri in public if uri not in first and uri not in others)]
+def candidates(settings: Settings, role: str, public: Mapping[str, Key]) -> list[str]:
+    """URIs that may hold a key of a role: what ``fleet.toml`` says, then those of keys that it does not place."""
+    first = [uri for uri in settings.role(role).keys if uri in public]
+    placed = {public[uri].keyid for uri in settings.uris() if uri in public}
+    return [*first, *(uri for uri, key in public.items() if key.keyid not in placed)]

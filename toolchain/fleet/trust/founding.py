@@ -54,9 +54,15 @@ def _role(ring: KeyRing, name: str, external: list[str], threshold: int, keys: i
             seen=f"{threshold} of {keys} must sign",
             allowed=f"1 of 1 to {MOST_KEYS} of {MOST_KEYS}",
         )
+    if external and len(external) < threshold:
+        raise ConfigError(
+            f"{threshold} keys must sign for {name}",
+            seen=f"{len(external)} of --external",
+            next_step=f"give more, or say --keys {name}={len(external)}/{len(external)}",
+        )
     made = [] if external else [ring.generate(name, encrypt=name not in ONLINE)[0] for _ in range(keys)]
     uris = tuple(external or made)
-    return Role(threshold=min(threshold, len(uris)), keys=uris, expires_days=DEFAULTS[name].expires_days)
+    return Role(threshold=threshold, keys=uris, expires_days=DEFAULTS[name].expires_days)
 
 
 def found_repository(folder: Path, settings: Settings, ring: KeyRing) -> None:
@@ -113,4 +119,4 @@ def _write(folder: Path, settings: Settings, signed: Mapping[str, bytes]) -> Non
     for role, data in signed.items():
         write_bytes(folder / "repository" / metadata_path(role, 1), data)
     write_bytes(folder / "root.json", signed["root"])
-    write_bytes(folder / FILE, settings_text(settings).encode())
+    write_bytes(folder / FILE, settings_text(settings).encode(), private=True)

@@ -18,6 +18,8 @@ from profiles.errors import VerificationError
 from targets.files import output_error, remove, write_bytes
 
 FILE = "journal.json"
+#: What others may read; everything else may hold a secret, such as the password of the database in ``fleet.toml``.
+SERVED = "repository/"
 
 
 def write_together(home: Path, files: Sequence[tuple[str, bytes]]) -> None:
@@ -29,7 +31,7 @@ def write_together(home: Path, files: Sequence[tuple[str, bytes]]) -> None:
     entries = [[path, base64.b64encode(content).decode("ascii")] for path, content in files]
     body = json.dumps(entries, separators=(",", ":"))
     digest = hashlib.sha256(body.encode()).hexdigest()
-    put(home / FILE, json.dumps({"files": entries, "sha256": digest}, separators=(",", ":")).encode())
+    put(home / FILE, json.dumps({"files": entries, "sha256": digest}, separators=(",", ":")).encode(), private=True)
     replay(home)
 
 
@@ -46,7 +48,7 @@ def replay(home: Path) -> bool:
     except FileNotFoundError:
         return False
     for name, content in _entries(path, text):
-        put(home / name, content)
+        put(home / name, content, private=not name.startswith(SERVED))
     remove(path)
     flush(home)
     return True
@@ -63,9 +65,9 @@ def _entries(path: Path, text: bytes) -> list[tuple[str, bytes]]:
         raise VerificationError(f"{path} is damaged", seen=str(error), next_step="restore it from a copy") from error
 
 
-def put(path: Path, content: bytes) -> None:
-    """Write a file so that it is there, under its name, after a power cut too."""
-    write_bytes(path, content)
+def put(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a file so that it is there, under its name, after a power cut too; ``private`` is mode 0600."""
+    write_bytes(path, content, private=private)
     flush(path.parent)
 
 

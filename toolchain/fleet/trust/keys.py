@@ -8,9 +8,10 @@ with ``openssl pkcs8 -topk8 -scrypt``, which is read as well.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, CryptoSigner, Key, Si
 
 from profiles.errors import ConfigError
 from targets.files import output_error, write_json
+from toolchain.fleet.trust.journal import flush
+
+log = logging.getLogger("edgewright.fleet.keys")
 
 PUBLIC = "public.json"
 #: The scheme of keys in files; all others are those of securesystemslib.
@@ -74,6 +78,19 @@ class KeyRing:
                 f"{path} is damaged", seen=f"{type(error).__name__}: {error}", next_step="restore it from a copy"
             ) from error
 
+    def known(self, uris: Iterable[str]) -> dict[str, Key]:
+        """:meth:`public`, and those of the given URIs whose files were moved: they have the name of a known file.
+
+        Whether a moved file is the right one shows when it signs: :meth:`signer` compares the two halves.
+
+        Raises:
+            ConfigError: the list is damaged.
+        """
+        public = self.public()
+        names = {self.path(uri).name: key for uri, key in public.items() if uri.startswith(IN_FILE)}
+        files = [uri for uri in uris if uri.startswith(IN_FILE) and uri not in public]
+        return {**public, **{uri: names[self.path(uri).name] for uri in files if self.path(uri).name in names}}
+
     def remember(self, keys: Mapping[str, Key]) -> None:
         """Note which public key belongs to which URI, beside those that are known."""
         self._write({**self.public(), **keys})
@@ -110,7 +127,13 @@ class KeyRing:
         for uri in uris:
             self._open.pop(uri, None)
             if uri.startswith(IN_FILE):
-                self.path(uri).unlink(missing_ok=True)
+                self._unlink(self.path(uri))
+
+    def _unlink(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:  # media that are read only: nothing signs with it any more all the same
+            log.warning("%s signs nothing any more, and could not be removed: %s", path, error.strerror)
 
     def path(self, uri: str) -> Path:
         """The file of a key in a file."""
@@ -123,7 +146,8 @@ class KeyRing:
             Unavailable: it cannot be used here.
             ConfigError: its passphrase is wrong, or others can read its file.
         """
-        if uri not in self._open:
+        opened = self._open.get(uri)
+        if opened is None or opened.public_key.keyid != key.keyid:
             self._open[uri] = self._load_file(uri, key) if uri.startswith(IN_FILE) else self._load_other(uri, key)
         return self._open[uri]
 
@@ -222,3 +246,4 @@ def _write_private(path: Path, pem: bytes) -> None:
             os.fsync(handle)
     except OSError as error:
         raise output_error(path, error) from error
+    flush(path.parent)

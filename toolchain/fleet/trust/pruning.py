@@ -1,10 +1,15 @@
-"""Metadata and plans that were replaced go when no device can be in the middle of reading them any more."""
+"""Metadata and plans that were replaced go when no device can be in the middle of reading them any more.
+
+A file's time of change is set when it is replaced, so that it stays for :data:`KEEP` from then on, however old it is.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from toolchain.fleet.trust.roles import ROLES
@@ -12,6 +17,13 @@ from toolchain.fleet.trust.state import METADATA, TARGETS, State, metadata_path,
 
 #: Seconds that a replaced file stays.
 KEEP = 86400.0
+
+
+def replaced_now(repository: Path, files: Iterable[str]) -> None:
+    """Note that files are being replaced."""
+    for name in files:
+        with contextlib.suppress(OSError):  # it then goes a little early
+            os.utime(repository / name)
 
 
 def prune(repository: Path, state: State) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from filelock import FileLock, Timeout
@@ -17,11 +18,14 @@ from toolchain.fleet.home import REPOSITORY, Home, open_home
 from toolchain.fleet.trust import journal, rotation
 from toolchain.fleet.trust.draft import Draft
 from toolchain.fleet.trust.keys import KeyRing
-from toolchain.fleet.trust.pruning import prune
+from toolchain.fleet.trust.pruning import prune, replaced_now
 from toolchain.fleet.trust.reading import Reader
-from toolchain.fleet.trust.roles import ONLINE, known_role
-from toolchain.fleet.trust.rows import Row, rows
+from toolchain.fleet.trust.roles import ONLINE, ROLES, known_role
+from toolchain.fleet.trust.rows import Row, ending, ends_soon, rows
 from toolchain.fleet.trust.seen import SEEN
+from toolchain.fleet.trust.state import State
+
+log = logging.getLogger("edgewright.fleet.repository")
 
 #: Seconds to wait for another writer.
 PATIENCE = 30.0
@@ -81,6 +85,7 @@ class Repository(Reader):
         """
         if files := draft.files():
             places = [(f"{REPOSITORY}/{path}", content) for path, content in files]
+            replaced_now(self.home.repository, draft.superseded())
             journal.write_together(self.home.folder, [*also, *places, (SEEN, draft.versions())])
 
     @contextlib.contextmanager
@@ -166,6 +171,14 @@ class Repository(Reader):
                 if state.roles[role].signed.expires - _now() < lifetime / 2:
                     draft.renew(role)
             prune(self.home.repository, state)
+        self._warn(state)
+
+    def _warn(self, state: State) -> None:
+        """Nobody but a person can renew what offline keys sign."""
+        for role in (role for role in ROLES if role not in ONLINE):
+            expires = state.roles[role].signed.expires
+            if ends_soon(self.home.settings.role(role), expires):
+                log.warning("%s %s: edgewright fleet keys renew %s", role, ending(expires), role)
 
     def rotate(self, *roles: str, new_passphrase: Callable[[str], str] | None = None) -> list[str]:
         """Replace all keys of roles that lie in files, see :func:`toolchain.fleet.trust.rotation.rotate`."""

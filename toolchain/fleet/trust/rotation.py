@@ -64,9 +64,10 @@ def revoke(repository: Repository, keyid: str, new_passphrase: Callable[[str], s
         VerificationError: the repository is damaged.
     """
     with repository.locked():
-        uri = _uri_of(repository, keyid)
-        roles = [role for role in ROLES if uri in repository.home.settings.role(role).keys]
-        return _change(repository, {role: [uri] for role in roles}, new_passphrase)
+        uris = _uris_of(repository, keyid)
+        settings = repository.home.settings
+        gone = {role: [uri for uri in settings.role(role).keys if uri in uris] for role in ROLES}
+        return _change(repository, {role: those for role, those in gone.items() if those}, new_passphrase)
 
 
 def add(repository: Repository, role: str, uri: str, pem: bytes) -> str:
@@ -89,19 +90,19 @@ def add(repository: Repository, role: str, uri: str, pem: bytes) -> str:
     return key.keyid
 
 
-def _uri_of(repository: Repository, keyid: str) -> str:
-    public = repository.keys.public()
-    used = {uri for role in ROLES for uri in repository.home.settings.role(role).keys}
-    known = {key.keyid: uri for uri, key in public.items() if uri in used}
-    found = [uri for each, uri in known.items() if each.startswith(keyid) and len(keyid) >= SHORTEST_ID]
+def _uris_of(repository: Repository, keyid: str) -> list[str]:
+    used = repository.home.settings.uris()
+    public = repository.keys.known(used)
+    known = {public[uri].keyid for uri in used if uri in public}
+    found = [each for each in known if each.startswith(keyid) and len(keyid) >= SHORTEST_ID]
     if len(found) != 1:
         raise ConfigError(
             f"wanted the key '{keyid[:64]}'",
             seen="no key of this fleet" if not found else "several keys begin like this",
-            allowed=", ".join(each[:SHORTEST_ID] for each in known),
+            allowed=", ".join(sorted(each[:SHORTEST_ID] for each in known)),
             next_step="run: edgewright fleet keys list",
         )
-    return found[0]
+    return [uri for uri in used if uri in public and public[uri].keyid == found[0]]
 
 
 def _change(
@@ -136,19 +137,36 @@ def _apply(repository: Repository, lists: Mapping[str, tuple[str, ...]]) -> None
     for role, uris in lists.items():
         text = with_keys(text, role, uris, str(path))
     settings = parse_settings(text, str(path))
+    ring = repository.keys
+    known = ring.known(home.settings.uris())
+    if known.keys() - ring.public().keys():  # the old keys must be found where they were moved to, to sign this
+        ring.remember(known)
     draft = repository.draft()
     for role in lists:
-        _edit(draft, role, settings, repository.keys)
+        _edit(draft, role, settings, ring)
     draft.settings = settings
     repository.write(draft, [(FILE, text.encode())])
     repository.home = open_home(home.folder)
-    used = {uri for role in ROLES for uri in settings.role(role).keys}
-    repository.keys.forget([uri for uri in repository.keys.public() if uri not in used])
+    _forget(repository, settings)
+
+
+def _forget(repository: Repository, settings: Settings) -> None:
+    """Remove keys that no role has any more; a key of a role stays under every URI, wherever its file is now."""
+    state, used = repository.state(), settings.uris()
+    live = {keyid for role in ROLES for keyid in state.delegator(role).get_delegated_role(role).keyids}
+    public = repository.keys.public()
+    repository.keys.forget([uri for uri, key in public.items() if key.keyid not in live and uri not in used])
 
 
 def _edit(draft: Draft, role: str, settings: Settings, ring: KeyRing) -> None:
-    public = ring.public()
+    public = ring.known(settings.uris())
     wanted = settings.role(role)
+    if unknown := [uri for uri in wanted.keys if uri not in public]:
+        raise ConfigError(
+            f"wanted the public keys of {role}",
+            seen=f"none is known of {', '.join(unknown)}",
+            allowed="the file's old name in another folder, or a key of: edgewright fleet keys add",
+        )
     delegator = draft.targets() if role in PATHS else draft.root()
     set_keys(delegator, role, [public[uri] for uri in wanted.keys], wanted.threshold)
     draft.renew(role)

@@ -1,6 +1,7 @@
 """Single parts: deltas, transport, what the device provides, the state file, and the order of flushes."""
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import ipaddress
@@ -21,11 +22,13 @@ from profiles.errors import ConfigError, OutputError, UnreachableError, Verifica
 from tests.toolchain.fleet.agent.fleet_device import Device, patch_of, ship
 from tests.toolchain.fleet.agent.fleet_repository import Mirror
 from tests.toolchain.fleet.agent.fleet_web import Web
+from tests.toolchain.fleet.agent.fleet_worlds import world
 from toolchain.fleet.agent import keep, provides, reports
 from toolchain.fleet.agent.answers import Limits
 from toolchain.fleet.agent.blobs import patched
 from toolchain.fleet.agent.commands import pause, read_config
 from toolchain.fleet.agent.disk import Disk
+from toolchain.fleet.agent.perform import Agent
 from toolchain.fleet.agent.protocols import CheckError
 from toolchain.fleet.agent.runtime import figures
 from toolchain.fleet.agent.state import State, Trying
@@ -310,3 +313,62 @@ def test_a_board_behind_the_device_has_its_own_slots_and_checks(device, tmp_path
     assert isinstance(world.runtime, BoardRuntime) and isinstance(world.slots, BoardSlots)
     device.configure(gateway={"smb": line})
     assert "smb" in device.once(code=2)
+
+
+@given(st.text(max_size=50), st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3))
+def test_what_an_agent_says_is_never_refused_for_its_characters(text, pairs):
+    said = Report(
+        "d", 1, 0.0, "p", "c", 0, "1", reports.plain(Attempt(detail=text) if text.isprintable() else Attempt()),
+        reports.lines(pairs), reports.lines(pairs),
+    )  # fmt: skip
+    assert from_bytes(Report, to_bytes(said)) == said
+    assert reports.one_line(text).isprintable()
+
+
+def test_a_report_that_cannot_be_is_an_error_of_ours(device):
+    device.configure(labels={"a" * 70: "b"})
+    with pytest.raises(VerificationError, match="a label is too long"):
+        reports.report_of(State(counter=1), read_config(device.config), "1", {}, 0.0)
+
+
+def test_a_latency_that_no_clock_can_measure_is_not_told(device):
+    state, config = State(counter=1, before=5e-324, after=0.5), read_config(device.config)
+    told = reports.report_of(state, config, "1", {"os": "a\x9bb"}, 0.0)
+    assert (told.before, told.after, told.provides) == (None, 0.5, {"os": "a b"})
+
+
+BAD_ANSWERS = {
+    "huge": b'{"schema":1,"next":1%s,"counter":1}' % (b"0" * 400),
+    "huge counter": b'{"schema":1,"next":60,"counter":1%s}' % (b"0" * 400),
+    "more digits than are read": b'{"schema":1,"next":1%s,"counter":1}' % (b"0" * 5000),
+    "endless": b'{"schema":1,"next":1e999,"counter":1}',
+    "never": b'{"schema":1,"next":-1,"counter":1}',
+    "none": b"",
+    "deep": b"[" * 60_000,
+    "half a character": b'{"schema":1,"next":60,"counter":1,"\\ud800":1}',
+    "bytes": b"\xff\xfe",
+}
+
+
+@pytest.mark.parametrize("answer", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
+def test_an_answer_that_makes_no_sense_is_a_report_that_failed(device, tmp_path, mirror, answer):
+    class Told:
+        def post(self, path, body):
+            return answer
+
+    class Own:
+        def envelope(self, document):
+            return to_bytes(document)
+
+    config, said = read_config(device.config), []
+
+    def report(state):
+        return reports.send(Told(), Own(), reports.report_of(state, config, "1", {}, 0.0))
+
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/root.json").write_bytes(mirror.first_root())
+    agent = Agent(dataclasses.replace(world(tmp_path / "home", mirror, said=said), report=report))
+    agent._keep_and_tell()
+    assert agent.next is None and agent.state.counter > 0
+    assert len(said) == 1 and said[0].startswith("no report: "), said
+    said[0].encode()

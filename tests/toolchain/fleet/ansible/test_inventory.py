@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
-from toolchain.fleet.ansible.playbook import environment, find_program
+from toolchain.fleet.ansible.playbook import COLLECTIONS, environment, find_program
 
 DEVICES = [
     {"device": "cam-1", "product": "camera", "channel": "stable", "running": 7, "revoked": None,
@@ -69,6 +72,37 @@ def test_devices_become_hosts_and_groups(ask):
     assert found["product_camera"]["hosts"] == ["cam-1", "cam-2", "cam-4"] and found["channel_beta"]["hosts"] == [
         "cam-2"
     ]
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "all", "ungrouped"])
+def test_a_device_cannot_take_a_name_that_means_something_to_ansible(ask, name):
+    impostor = {**DEVICES[0], "device": name, "labels": {"address": "6.6.6.6"}}
+    done = ask([impostor, DEVICES[1]])
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["_meta"]["hostvars"]) == {"cam-2"}, "the device became a host"
+    assert "6.6.6.6" not in done.stdout
+    assert f"the device '{name}' is left out" in " ".join(done.stderr.split()), "nobody is told"
+
+
+def test_a_label_does_not_bring_a_device_into_groups_of_products_and_channels(ask):
+    labels = {"product": "safe", "product-safe": "x", "channel": "stable", "channel.stable": "x", "site": "lab"}
+    sly = {**DEVICES[1], "labels": labels}
+    found = json.loads(ask([DEVICES[0], sly]).stdout)
+    groups = {name for name, group in found.items() if "cam-2" in group.get("hosts", [])}
+    assert groups == {"product_camera", "channel_beta", "site_lab"}
+    assert found["channel_stable"]["hosts"] == ["cam-1"]
+
+
+def test_the_collection_and_the_package_ask_for_the_same_ansible():
+    """Before 2.19, what an inventory plugin found could be evaluated as a template."""
+    collection = COLLECTIONS / "ansible_collections" / "edgewright" / "fleet"
+    extras = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
+    (wanted,) = extras["optional-dependencies"]["fleet-ansible"]
+    oldest = re.search(r">=(\d+\.\d+)", wanted)[1]
+    assert tuple(map(int, oldest.split("."))) >= (2, 19)
+    assert f'requires_ansible: ">={oldest}.0"' in (collection / "meta" / "runtime.yml").read_text()
+    role = (collection / "roles" / "bootstrap_agent" / "meta" / "main.yml").read_text()
+    assert f'min_ansible_version: "{oldest}"' in role
 
 
 def test_a_label_is_never_evaluated_as_a_template(ask, tmp_path):

@@ -8,8 +8,10 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 import threading
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -112,6 +114,33 @@ def test_measuring_in_check_mode_does_nothing(ansible, devices, tmp_path, device
         f"check mode did something: {played.failures or changes(played)}"
     )
     assert sorted(device.folder.iterdir()) == before and not (tmp_path / "out").exists()
+
+
+def test_nothing_is_kept_in_the_users_home_and_no_connection_stays(ansible, devices, device, tmp_path, monkeypatch):
+    home, rooms = tmp_path / "home", Path(f"/tmp/fleet-ansible-{os.getpid()}")
+    for folder in (home, rooms):
+        folder.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(tempfile, "tempdir", str(rooms))
+    hosts = inventory(tmp_path, device, devices)
+    extra = {"edgewright_waves": ["100%"], "edgewright_facts": False}
+    env = {"ANSIBLE_SSH_ARGS": f"-F {device.options.config} -o ControlMaster=auto -o ControlPersist=60s"}
+    try:
+        played = play(PLAYBOOKS / "configure.yml", hosts, extra, env=env)
+        assert played.failures == {} and played.hosts == list(NAMES), played.failures
+        assert list(home.iterdir()) == [], "something was kept in the user's home"
+        assert list(rooms.iterdir()) == [], "something was kept among the temporary files"
+        masters = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(rooms).encode() in _words(path)]
+        assert masters == [], "a connection was kept open that nobody can use again"
+    finally:
+        shutil.rmtree(rooms)
+
+
+def _words(path):
+    try:
+        return path.read_bytes()
+    except OSError:  # it ended
+        return b""
 
 
 def test_a_pattern_without_hosts_is_refused(ansible, devices):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.fleet import network
+from examples.fleet import network, services
 from examples.fleet.processes import Processes
 
 ROOT = Path(__file__).parents[4]
@@ -73,7 +73,9 @@ def test_the_short_story(room):
     assert not left_behind(room), "processes were left"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["ctrl-c", "terminated", "terminal-closed"]
+)
 def test_an_interrupted_demo_leaves_nothing(room, number):
     demo = subprocess.Popen(DEMO, cwd=ROOT, env=environment(room), stdout=subprocess.PIPE, text=True)
     try:
@@ -131,6 +133,67 @@ def network_of_this_machine() -> str:
 def test_without_root_it_says_why(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert network.why_loopback() == "making network namespaces needs root"
+
+
+def refusing_ip(folder: Path, kind: str) -> str:
+    """A search path with an ``ip`` that cannot make this kind of device."""
+    refuse = f'case "$*" in *"type {kind}"*) echo "no {kind} here" >&2; exit 2 ;; esac'
+    (folder / "ip").write_text(f'#!/bin/sh\n{refuse}\nexec {shutil.which("ip")} "$@"\n')
+    (folder / "ip").chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("kind", ["veth", "bridge"])
+def test_every_kind_of_device_is_tried_before_namespaces_are_used(tmp_path, monkeypatch, kind):
+    if reason := network.why_loopback():
+        pytest.skip(f"namespaces cannot be had here, the demo would run on loopback: {reason}")
+    monkeypatch.setenv("PATH", refusing_ip(tmp_path, kind))
+    assert network.why_loopback() == f"this system does not permit them: no {kind} here"
+
+
+def test_a_namespace_inside_of_the_namespace_is_tried(tmp_path, monkeypatch):
+    if reason := network.why_loopback():
+        pytest.skip(f"namespaces cannot be had here, the demo would run on loopback: {reason}")
+    refuse = 'if [ "$*" = "--net true" ]; then echo "no more namespaces" >&2; exit 1; fi'
+    (tmp_path / "unshare").write_text(f'#!/bin/sh\n{refuse}\nexec {shutil.which("unshare")} "$@"\n')
+    (tmp_path / "unshare").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert network.why_loopback() == "this system does not permit them: no more namespaces"
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(1, "not here"), subprocess.TimeoutExpired(["unshare"], 30)], ids=["refused", "hangs"]
+)
+def test_an_attempt_that_fails_is_the_reason_for_loopback(monkeypatch, error):
+    def run(*_, **__):
+        raise error
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", run)
+    assert network.why_loopback() == f"this system does not permit them: {error}"
+
+
+@pytest.mark.parametrize(("user", "pam"), [(0, "yes"), (1000, "no")], ids=["root", "user"])
+def test_locked_accounts_get_in_by_pam_where_it_can_be_had(tmp_path, monkeypatch, user, pam):
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    text = services._sshd_config(tmp_path, tmp_path, network.Host("cam-1", "127.0.0.1", 22))
+    assert f"UsePAM {pam}\n" in text
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["made", "found"])
+def test_the_folder_that_sshd_insists_on_goes_if_the_demo_made_it(tmp_path, monkeypatch, there):
+    room = tmp_path / "sshd"
+    monkeypatch.setattr(network, "_SSHD_ROOM", room)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    if there:
+        room.mkdir()
+    processes = Processes(tmp_path)
+    network.loopback(["cam-1"], processes)
+    assert room.is_dir(), "sshd as root cannot start without it"
+    processes.stop()
+    processes.stop()
+    assert room.exists() == there, "the folder must be as it was before"
 
 
 def test_processes_end_with_their_children_and_the_stubborn_too(tmp_path):

@@ -8,10 +8,11 @@ from toolchain.fleet.documents.report import OUTCOMES, REASONS, STAGES, Answer, 
 
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9._-]{0,20}[a-z0-9])?", fullmatch=True)
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
-PLAIN = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=20)
+PLAIN = st.text(max_size=20).filter(str.isprintable)
 HASHES = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 NUMBERS = st.floats(-1e6, 1e6)
 MAPS = st.dictionaries(WORDS, WORDS, max_size=3)
+PLAIN_MAPS = st.dictionaries(PLAIN, PLAIN, max_size=3)
 
 BLOBS = st.builds(Blob, HASHES, st.integers(1, 1000))
 DELTAS = st.lists(st.builds(Delta, HASHES, BLOBS), max_size=2).map(tuple)
@@ -75,7 +76,7 @@ def plans(draw):
         draw(st.integers(0, len(waves))),
         draw(st.floats(0, 30 * 86400)),
         draw(WINDOWS),
-        draw(st.none() | NUMBERS),
+        draw(st.none() | st.floats(0, 1000)),
     )
 
 
@@ -91,7 +92,7 @@ ATTEMPTS = st.builds(
     SMALL,
     SMALL,
 )
-LATENCIES = st.none() | st.floats(0, 1e6)
+LATENCIES = st.none() | st.just(0.0) | st.floats(1e-9, 1e6)
 REPORTS = st.builds(
     Report,
     NAMES,
@@ -100,15 +101,15 @@ REPORTS = st.builds(
     NAMES,
     NAMES,
     SMALL,
-    WORDS,
+    PLAIN,
     ATTEMPTS,
-    MAPS,
-    MAPS,
+    PLAIN_MAPS,
+    PLAIN_MAPS,
     LATENCIES,
     LATENCIES,
 )
 ANSWERS = st.builds(Answer, st.floats(0, 7 * 86400), SMALL)
-ENROLMENTS = st.builds(Enrolment, NAMES, WORDS, WORDS, NAMES, NAMES, MAPS)
+ENROLMENTS = st.builds(Enrolment, NAMES, WORDS, WORDS, NAMES, NAMES, PLAIN_MAPS)
 DOCUMENTS = {
     Release: releases(),
     Plan: plans(),

@@ -189,6 +189,17 @@ LIMITS = {
     "an unknown reason": lambda: Attempt(reason="x"),
     "a long detail": lambda: Attempt(detail="x" * 1001),
     "a detail of two lines": lambda: Attempt(detail="a\nb"),
+    "a latency that divides by zero": lambda: Report("d", 1, 0.0, "p", "c", 0, "1", after=5e-324),
+    "a running version too large": lambda: Report("d", 1, 0.0, "p", "c", (1 << 53) + 1, "1"),
+    "a running version below 0": lambda: Report("d", 1, 0.0, "p", "c", -1, "1"),
+    "a huge counter": lambda: Report("d", 10**400, 0.0, "p", "c", 0, "1"),
+    "an attempt's release": lambda: Attempt(release=1 << 63),
+    "an attempt's sequence": lambda: Attempt(sequence=-1),
+    "an attempt's bytes": lambda: Attempt(fetched=10**400),
+    "an attempt's size": lambda: Attempt(full=1 << 54),
+    "an answer's counter": lambda: Answer(1.0, 10**400),
+    "an answer's counter below 0": lambda: Answer(1.0, -1),
+    "a long label of an enrolment": lambda: Enrolment("d", "k", "t", "p", "c", {"a" * 65: ""}),
     "an answer in the past": lambda: Answer(-1.0, 0),
     "an answer never": lambda: Answer(1e9, 0),
 }
@@ -198,6 +209,27 @@ LIMITS = {
 def test_what_is_out_of_bounds(make):
     with pytest.raises(ValueError, match=r".{8}"):
         make()
+
+
+ODD = {"escape": "\x1b[2J", "c1": "\x9b2J", "delete": "\x7f", "direction": "\u202e", "line": "a\nb", "half": "\ud800"}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_what_a_terminal_would_obey(odd):
+    makers = [
+        lambda: Attempt(detail=odd),
+        lambda: Report("d", 1, 0.0, "p", "c", 0, odd),
+        *(lambda pairs=pairs: Report("d", 1, 0.0, "p", "c", 0, "1", labels=pairs) for pairs in ({odd: ""}, {"": odd})),
+        *(
+            lambda pairs=pairs: Report("d", 1, 0.0, "p", "c", 0, "1", provides=pairs)
+            for pairs in ({odd: ""}, {"": odd})
+        ),
+        *(lambda pairs=pairs: Enrolment("d", "k", "t", "p", "c", pairs) for pairs in ({odd: ""}, {"": odd})),
+    ]
+    for make in makers:
+        with pytest.raises(ValueError, match="cannot be printed") as caught:
+            make()
+        assert str(caught.value).isprintable(), "the refusal itself is shown to people"
 
 
 def test_what_is_just_within_bounds():

@@ -232,3 +232,20 @@ def test_damage_is_refused_or_gives_a_sound_document(data):
 def test_only_documents_are_written(thing):
     with pytest.raises(TypeError, match="no document"):
         strict.to_bytes(thing)
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [(Answer, "next"), (Answer, "counter"), (Report, "time"), (Report, "counter"), (Report, "running"),
+     (Report, "before"), (Plan, "sequence"), (Plan, "soak"), (Release, "version")],
+)  # fmt: skip
+def test_a_number_that_is_no_float_is_refused(kind, field):
+    error = refused(kind, changed(kind, lambda body: body.update({field: HUGE})), kind.__name__.lower())
+    assert len(str(error)) < 500, "the whole number is repeated"
+
+
+def test_a_float_that_is_huge_is_not_finite():
+    refused(Answer, changed(Answer, lambda body: body.update(next=HUGE)), "must be finite")

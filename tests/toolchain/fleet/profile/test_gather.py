@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import shutil
 import sys
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from profiles.errors import ConfigError, UnreachableError
 from profiles.measurement import Kind, Metric
 from targets.artifact import load_artifact
 from targets.runtime import runtime_zipapp
 from tests.toolchain.fleet.ansible.fleet_ansible import inventory, reach, ssh_environment
+from toolchain.fleet.ansible.playbook import COLLECTIONS
 from toolchain.fleet.home import create_home
 from toolchain.fleet.profile.gather import Measured, Order, gathered, measure, parse_labels, pattern
 from toolchain.fleet.store import Store
@@ -121,5 +125,24 @@ def test_no_profile_at_all_is_an_error():
 def test_labels():
     assert parse_labels(["site=lab", "model=pi 5"]) == {"site": "lab", "model": "pi 5"}
     assert pattern({"site": "lab", "model": "pi 5"}) == "site_lab:&model_pi_5"
+    assert pattern({"note": "x" * 200}) == f"note_{'x' * 95}"
     with pytest.raises(ConfigError, match="a label and its value"):
         parse_labels(["site"])
+
+
+PLUGIN = COLLECTIONS / "ansible_collections/edgewright/fleet/plugins/inventory/fleet.py"
+
+
+@pytest.fixture(scope="module")
+def plugin():
+    """The inventory plugin, which Ansible loads by its file and which must not need our packages."""
+    spec = importlib.util.spec_from_file_location("fleet_inventory_plugin", PLUGIN)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@example(key="k" * 99, value="ä" * 99)
+@given(key=st.text(min_size=1, max_size=120), value=st.text(min_size=1, max_size=120))
+def test_a_label_selects_the_group_that_the_inventory_makes_of_it(plugin, key, value):
+    assert pattern({key: value}) == plugin.group_name(f"{key}_{value}")

@@ -1,5 +1,6 @@
 """``edgewright fleet init``, ``publish`` and ``keys``, as a user types them."""
 
+import datetime
 import json
 import stat
 
@@ -225,3 +226,34 @@ def test_help_names_every_command(cli):
     for name in ("init", "publish", "keys"):
         assert name in told.out
         assert cli("fleet", name, "--help").status == 0
+
+
+def test_init_takes_no_password_from_its_arguments(cli, here, monkeypatch):
+    monkeypatch.setenv(VARIABLE, PASSPHRASE)
+    for url in ("postgresql+psycopg://u:hush@h/d", "postgresql+psycopg://h/d?user=u&password=hush"):
+        outcome = cli("fleet", "init", "--database", url)
+        assert outcome.status == 2 and "hush" not in outcome.err
+        assert "PGPASSFILE" in outcome.err and "fleet.toml" in outcome.err
+    assert not (here / "fleet").exists()
+    cli("fleet", "init", "--database", "postgresql+psycopg://u@h:5432/d").fine()
+
+
+def test_a_rollout_that_cannot_begin_is_refused_before_the_release_is_signed(fleet, here):
+    bundle = make_bundle(here / "b")
+    for wrong in (("--wave", "canary=5"), ("--approve-before", "nobody"), ("--most-slower", "nan")):
+        words = ("publish", bundle, "--product", "cam", "--channel", "beta", "--quiet", *wrong)
+        assert fleet(*words).status == 2
+    assert Repository(open_home("fleet")).versions("cam") == []
+
+
+def test_renew_says_what_is_still_expired(fleet, monkeypatch):
+    from toolchain.fleet.trust import repository as module
+
+    now = module._now()
+    monkeypatch.setattr(module, "_now", lambda: now - datetime.timedelta(days=364, hours=12))
+    fleet("keys", "renew", "root").fine()
+    monkeypatch.setattr(module, "_now", lambda: now - datetime.timedelta(days=3650))
+    fleet("keys", "renew", "targets").fine()
+    monkeypatch.setattr(module, "_now", lambda: now)
+    assert "targets has expired, devices refuse it" in fleet("keys", "renew").fine().out
+    assert "root ends within 1 day: edgewright fleet keys renew root" in fleet("keys", "list").fine().out

@@ -203,3 +203,14 @@ def test_an_attempt_at_another_release_does_not_count():
 def test_a_policy_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong)) if "approvals" not in wrong else "wave"):
         Policy(**wrong)
+
+
+def test_canaries_that_committed_and_vanished_open_nothing_until_the_timeout():
+    kept = [facts(name, "committed", seen=NOW - 10 * 86400.0) for name in CANARIES]
+    decision = advance(rollout(), kept, NOW)
+    assert decision.action == "wait"
+    assert "4 committed and fell silent" in decision.why[0] and "4 committed and fell silent" in decision.why[1]
+    long_open = Progress(10, NOW - Policy().timeout)
+    assert advance(rollout(progress=long_open), kept, NOW).action == "open"
+    before = [facts(name, running=RELEASE, seen=NOW - 10 * 86400.0) for name in CANARIES]
+    assert advance(rollout(), before, NOW).action == "open", "this rollout did nothing to them"

@@ -1,16 +1,22 @@
 """The ASGI application: what it shows, what it does not, and how it reads bodies."""
 
 import asyncio
+import dataclasses
 import json
 from urllib.parse import quote
 
 import pytest
 
+from profiles.errors import ConfigError
+from tests.toolchain.fleet.fleet_homes import make_fleet
 from tests.toolchain.fleet.fleet_people import Person, Watch, enrol
 from tests.toolchain.fleet.server.fleet_asgi import ask, converse, scope
+from toolchain.fleet.documents import strict
+from toolchain.fleet.documents.report import Answer
 from toolchain.fleet.server import app as module
 from toolchain.fleet.server.app import make_app
 from toolchain.fleet.server.checkin import CheckIn
+from toolchain.fleet.server.serving import INTERVALS, Setup, limits_for, serve
 from toolchain.fleet.store import Store
 
 
@@ -98,3 +104,43 @@ def test_the_page_is_for_this_machine_unless_told_otherwise(app, opened, tmp_pat
     assert ask(private, "/status").status == 404
     assert ask(private, "/status", client=("127.0.0.1", 5)).text == "page"
     assert ask(make_app(CheckIn(opened, Watch()), tmp_path), "/status", client=("127.0.0.1", 5)).status == 404
+
+
+@pytest.mark.parametrize("interval", [0.0, -1.0, float("nan"), 6.1 * 86400, float("inf")])
+def test_an_interval_that_no_answer_can_carry_is_refused(interval):
+    with pytest.raises(ConfigError, match="between two check-ins"):
+        Setup(interval=interval)
+
+
+@pytest.mark.parametrize("interval", [*INTERVALS, 1.0, 60.0])
+def test_a_device_that_comes_as_often_as_it_is_told_is_never_refused(tmp_path, interval):
+    watch, person = Watch(), Person("a")
+    with Store("sqlite://") as store:
+        enrol(store, person)
+        limits = dataclasses.replace(limits_for(interval), address_burst=1e6)
+        checkin = CheckIn(store, watch, limits, interval)
+        for counter in range(1, 60):
+            status, answer = checkin.handle("v1/report", person.said(counter), "192.0.2.1")
+            assert status == 200, answer
+            watch.now += strict.from_bytes(Answer, answer).next
+
+
+def started(monkeypatch, home, page):
+    """What the application and uvicorn are made with."""
+    seen = {}
+    monkeypatch.setattr("toolchain.fleet.server.app.make_app", lambda *_, **more: seen.update(more))
+    monkeypatch.setattr("uvicorn.Config", lambda *_, **more: seen.update(more))
+    monkeypatch.setattr("uvicorn.Server", lambda config: None)
+    monkeypatch.setattr("toolchain.fleet.server.serving._run", lambda *_: None)
+    monkeypatch.setattr("logging.basicConfig", lambda **_: None)
+    with Store("sqlite://") as store:
+        serve(home, store, Setup(port=0, page=page))
+    return seen
+
+
+@pytest.mark.parametrize(("page", "everyone"), [("auto", False), ("everyone", True), ("nobody", False)])
+def test_the_page_is_for_everyone_only_when_asked(monkeypatch, tmp_path, page, everyone):
+    seen = started(monkeypatch, make_fleet(tmp_path / "fleet").home, page)
+    assert seen["everyone"] is everyone
+    assert (seen["page"] is None) == (page == "nobody")
+    assert seen["forwarded_allow_ips"] == "127.0.0.1,::1", "a proxy on ::1 names those who ask, too"

@@ -290,3 +290,54 @@ def test_nothing_secret_is_logged(checkin, store, token, caplog):
     assert "enrolled a for eyes/stable" in caplog.text
     for secret in (token, "ewft_guess", "pin 1234", person.public_key.splitlines()[1]):
         assert secret not in caplog.text
+
+
+def test_replays_of_a_report_do_not_use_up_a_devices_own_rate(checkin, store):
+    person = enrol(store, Person("a"))
+    captured = person.said(1)
+    assert ask(checkin, "v1/report", captured) == 200
+    assert {ask(checkin, "v1/report", captured, "198.51.100.1") for _ in range(25)} == {409}
+    assert ask(checkin, "v1/report", person.said(2)) == 200, "somebody else has silenced this device"
+
+
+def huge(person, **fields):
+    """A signed report with numbers that no report of ours would have."""
+    body = {**parsed(strict.to_bytes(person.report(1))), **fields}
+    return signed_bytes(person.key, json.dumps(body).encode())
+
+
+ODD = {
+    "time": {"time": 10**400}, "counter": {"counter": 10**400}, "running": {"running": 1 << 63},
+    "before": {"before": 5e-324}, "after": {"after": 10**400}, "release": {"attempt": {"release": 1 << 63}},
+    "fetched": {"attempt": {"fetched": -1}}, "label": {"labels": {"a": "\x9b2J"}}, "agent": {"agent": "\u202e"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", ODD.values(), ids=ODD)
+def test_odd_numbers_and_characters_are_a_400_and_change_nothing(checkin, store, fields):
+    person = enrol(store, Person("a"))
+    assert ask(checkin, "v1/report", huge(person, **fields)) == 400
+    assert store.identity("a").counter == 0
+
+
+def test_the_largest_numbers_are_kept_and_shown(checkin, store):
+    from tests.toolchain.fleet.fleet_homes import a_plan
+    from toolchain.fleet.page.render import render_page
+    from toolchain.fleet.rollout.policy import Policy
+
+    store.begin(Policy(), a_plan(1, 1, product="eyes"), "", "", NOW)
+    for number, (before, after) in enumerate([(1e-9, 1e6), (1e6, 1e-9), (0.0, 0.0), (1e-9, 0.0)]):
+        person = enrol(store, Person(f"d{number}"))
+        said = attempt(1, fetched=1 << 53, full=1 << 53, sequence=1 << 53)
+        sent = person.said(1 << 53, running=1 << 53, attempt=said, before=before, after=after)
+        assert ask(checkin, "v1/report", sent) == 200
+    assert "eyes" in render_page(store.overview(NOW))
+
+
+@pytest.mark.parametrize(
+    "path", ["v1/x\n2031 INFO: all is well", "\x1b[2Jv1", "v1/re\u202eport"], ids=["line", "escape", "direction"]
+)
+def test_a_path_cannot_forge_a_line_of_the_log(checkin, caplog, path):
+    caplog.set_level(logging.INFO)
+    checkin.handle(path, b"", ADDRESS)
+    assert [each.getMessage() for each in caplog.records] == [f"?: 404 from {ADDRESS}: there is nothing here"]

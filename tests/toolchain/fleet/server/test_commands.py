@@ -203,7 +203,13 @@ def test_rollback_stops_repeats_and_starts(home, fleet, monkeypatch, tmp_path):
     Blobs(repository.home.repository)
     monkeypatch.setenv("EDGEWRIGHT_FLEET_PASSPHRASE", PASSPHRASE)
     fine(fleet("rollout", "start", "--product", "ears"))
+    for wrong in (("--wave", "canary=5"), ("--approve-before", "nobody"), ("--most-slower", "nan")):
+        code, out, _ = fleet("rollback", "--product", "ears", "--to", "1", *wrong)
+        assert (code, out, repository.versions("ears")) == (2, "", [1]), f"{wrong} was noticed after the abort"
+    assert repository.plan("ears", "stable").state == "running"
     out = fine(fleet("rollback", "--product", "ears", "--to", "1"))
+    with Store(f"sqlite:///{home / 'fleet.db'}") as store:
+        assert store.rollout("ears", "stable").rollout.policy.slower is None, "the bad release may be the faster one"
     assert "version 1 is aborted" in out
     assert "version 2 has the bundles of version 1" in out
     plan = repository.plan("ears", "stable")

@@ -1,6 +1,7 @@
 """Rollouts move on, whatever ends the server, and with two servers at once. On both databases."""
 
 import dataclasses
+import logging
 import threading
 import time
 
@@ -166,16 +167,31 @@ def test_signatures_are_renewed_once_an_hour(store, watch):
 
 
 def test_the_loop_goes_on_after_a_refusal_and_ends_when_told(store, people, watch, caplog):
+    caplog.set_level(logging.WARNING, logger="edgewright.fleet.mover")  # whatever other tests left of logging
     begun(store)
     publisher, stop = Publisher(), threading.Event()
     publisher.fail = "before"
-    runner = threading.Thread(target=Mover(store, publisher, watch).run, args=(stop, 0.01))
+    runner = threading.Thread(target=Mover(store, publisher, watch).run, args=(stop, 0.01), daemon=True)
     runner.start()
+    end = time.monotonic() + 30
     while "the disk is full" not in caplog.text:
-        assert runner.is_alive()
+        assert runner.is_alive() and time.monotonic() < end, "the refusal was not told"
+        time.sleep(0.01)
     publisher.fail = ""
     while not publisher.plans:
-        assert runner.is_alive()
+        assert runner.is_alive() and time.monotonic() < end, "it did not try again"
+        time.sleep(0.01)
     stop.set()
     runner.join(10)
     assert not runner.is_alive()
+
+
+def test_signatures_are_renewed_when_rollouts_cannot_be_read(store, watch, monkeypatch):
+    def refuse():
+        raise OutputError("the plan is damaged")
+
+    monkeypatch.setattr(store, "rollouts", refuse)
+    publisher = Publisher()
+    with pytest.raises(OutputError, match="damaged"):
+        Mover(store, publisher, watch).step()
+    assert publisher.refreshed == 1

@@ -156,3 +156,33 @@ def test_the_overview_counts_what_there_is(steering, store, publisher, people):
     assert [each.device for each in view.outliers] == [bad.name]
     assert [each.action for each in view.decisions] == ["open", "start"]
     assert "rolled back" in view.next_step
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"waves": (Drawn("canary", count=9),)}, "wants 9 devices"),
+        ({"most_slower": float("nan")}, "makes no sense"),
+        ({"most_slower": -1.0}, "makes no sense"),
+        ({"soak": -1.0}, "makes no sense"),
+        ({"policy": Policy(approvals=("nobody",))}, "an approval is asked"),
+        ({"release": 1}, "run a newer version than 1"),
+    ],
+    ids=["count", "nan", "negative", "soak", "approval", "older"],
+)
+def test_a_check_refuses_what_start_would_and_changes_nothing(steering, store, publisher, people, changes, says):
+    for number, each in enumerate(people):
+        take_up(store, each, number + 1, running=2)
+    steering.check(wish())
+    for does in (steering.check, steering.start):
+        with pytest.raises(ConfigError, match=says):
+            does(wish(**changes))
+    assert store.rollout("eyes", "stable") is None and not publisher.plans
+
+
+def test_a_plan_that_devices_could_not_read_is_refused(steering, store, publisher, people, monkeypatch):
+    monkeypatch.setattr("toolchain.fleet.server.steering.strict.MOST_BYTES", 1200)
+    with pytest.raises(ConfigError, match="too large for devices") as caught:
+        steering.start(wish())
+    assert "percentage" in caught.value.next_step
+    assert store.rollout("eyes", "stable") is None and not publisher.plans

@@ -15,7 +15,7 @@ from toolchain.fleet.documents.plan import Plan, Wave
 from toolchain.fleet.rollout.engine import Decision
 from toolchain.fleet.rollout.policy import Policy
 from toolchain.fleet.store import Store
-from toolchain.fleet.store.schema import MOST_HISTORY
+from toolchain.fleet.store.schema import MOST_HISTORY, reports
 
 KEY = ("id", "pem")
 
@@ -66,6 +66,17 @@ def test_the_last_use_of_a_token_goes_to_one_of_many(database_url):
         assert sorted(found) == ["", "", "", *["token"] * 5]
 
 
+def test_tokens_that_are_of_no_use_are_forgotten(store):
+    month = 30 * 86400.0
+    used, old = (store.make_token("eyes", uses=1, now=NOW, lasts=lasts, note=str(lasts)) for lasts in (3 * month, 60.0))
+    assert add(store, "a", used) == ""
+    store.make_token("eyes", now=NOW + month, lasts=60, note="new")
+    assert [each.note for each in store.tokens()] == ["60.0", "new"], "what expired lately is shown, used ones are not"
+    store.make_token("eyes", now=NOW + month + 60, lasts=60, note="newer")
+    assert [each.note for each in store.tokens()] == ["new", "newer"]
+    assert add(store, "b", old) == "token"
+
+
 def test_a_token_is_kept_as_a_hash_only(tmp_path):
     path = tmp_path / "fleet.db"
     with Store(f"sqlite:///{path}") as store:
@@ -107,6 +118,56 @@ def test_of_many_copies_of_a_report_one_is_taken_up(store):
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(send, range(8))) == [False] * 7 + [True]
+
+
+def test_two_reports_with_one_reading_of_the_device_are_both_taken_up(store):
+    person = enrol(store, Person("a"))
+    stale = store.identity("a")
+    for counter in (5, 6):
+        assert store.take_up(stale, person.report(counter, running=counter), NOW)
+    assert [each.running for each in store.history("a")] == [6, 5]
+
+
+def test_reports_of_one_device_at_once_lose_nothing(store):
+    person = enrol(store, Person("a"))
+    stale, start = store.identity("a"), threading.Barrier(8)
+
+    def send(counter):
+        start.wait()
+        return store.take_up(stale, person.report(counter, running=counter), NOW)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        taken = sum(pool.map(send, range(1, 9)))
+    assert taken == len(store.history("a")) == store.identity("a").entries
+    assert store.devices()[0].running == 8, "the newest one wins, whatever their order"
+
+
+@pytest.mark.parametrize("change", ["revoked", "removed", "another key"])
+def test_a_device_that_changed_after_it_was_read_is_refused(store, change):
+    person = enrol(store, Person("a"))
+    stale = store.identity("a")
+    if change == "revoked":
+        store.revoke("a", NOW)
+    else:
+        store.remove("a")
+    if change == "another key":
+        enrol(store, Person("a"))
+    assert not store.take_up(stale, person.report(5), NOW)
+    assert all(not row.seen for row in store.devices())
+
+
+def test_a_latency_that_an_older_version_kept_does_not_stop_the_page(store):
+    from toolchain.fleet.page.render import render_page
+
+    store.begin(Policy(), plan(), "", "", NOW)
+    for name, before in (("a", 5e-324), ("b", 1.0)):
+        take_up(store, enrol(store, Person(name)), 1, attempt=attempt(2), before=1.0, after=0.5)
+        with store._database.writing() as connection:
+            odd = reports.update().where(reports.c.device == name).values(before=before)
+            connection.execute(odd)
+    assert "eyes" in render_page(store.overview(NOW))
+    assert [each.before for each in store.devices()] == [None, 1.0]
+    assert {each.before for each in store.facts("eyes", "stable")} == {None, 1.0}
 
 
 def test_many_devices_at_once_are_all_taken_up(store):

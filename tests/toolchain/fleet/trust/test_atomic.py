@@ -85,12 +85,12 @@ def test_a_writer_may_be_killed_before_each_file(fleet, tmp_path, monkeypatch, n
     for moment in range(100):
         writes = 0
 
-        def put(path, content, moment=moment):
+        def put(path, content, *, moment=moment, **given):
             nonlocal writes
             writes += 1
             if writes > moment:
                 raise Killed
-            real(path, content)
+            real(path, content, **given)
 
         version = fleet.state().timestamp.version
         monkeypatch.setattr(journal, "put", put)
@@ -125,7 +125,7 @@ def _vary(fleet, name, moment):
 def test_a_full_disk_leaves_the_old_state(fleet, monkeypatch, untouched):
     check = untouched(fleet.home.folder)
 
-    def full(path, content):
+    def full(path, content, **given):
         raise OutputError(f"cannot write {path}", seen="No space left on device")
 
     monkeypatch.setattr(journal, "write_bytes", full)

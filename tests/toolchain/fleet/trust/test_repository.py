@@ -13,6 +13,7 @@ from profiles.errors import ConfigError, OutputError, VerificationError
 from tests.toolchain.fleet.fleet_homes import Client, a_plan, a_release, client_of, make_fleet, passphrase
 from toolchain.fleet.documents import strict
 from toolchain.fleet.home import open_home
+from toolchain.fleet.trust import journal
 from toolchain.fleet.trust import repository as module
 from toolchain.fleet.trust.pruning import KEEP
 from toolchain.fleet.trust.repository import Repository
@@ -288,3 +289,47 @@ def test_what_is_signed_has_lengths_and_hashes(fleet, server):
     assert all(meta.length and set(meta.hashes) == {"sha256"} for meta in metas)
     assert set(state.snapshot.meta) == {"targets.json", "releases.json", "rollouts.json"}
     assert state.root.consistent_snapshot and state.targets().targets == {}
+
+
+def test_what_was_just_replaced_stays_however_old_it_is(fleet, server):
+    fleet.add_release(a_release())
+    server.set_plan(a_plan(1))
+    folder = fleet.home.repository
+    for path in folder.rglob("*.json"):
+        os.utime(path, (time.time() - KEEP - 60,) * 2)
+    server.refresh()
+    before = set(folder.rglob("*.json"))
+    server.set_plan(a_plan(2))
+    server.refresh()
+    assert before <= set(folder.rglob("*.json")), "a device may be in the middle of reading the generation before"
+
+
+def test_ends_of_offline_signatures_are_told_in_time(fleet, server, monkeypatch, caplog):
+    server.refresh()
+    assert not caplog.records
+    _later(monkeypatch, days=-330)
+    fleet.renew(["targets"])
+    monkeypatch.undo()
+    server.refresh()
+    assert [record.getMessage() for record in caplog.records] == [
+        "targets ends within 35 days: edgewright fleet keys renew targets"
+    ]
+    assert {row.role for row in fleet.roles() if row.ends_soon} == {"targets"}
+
+
+def test_settings_and_journal_are_for_the_owner_only(fleet, monkeypatch):
+    settings, written = fleet.home.folder / "fleet.toml", fleet.home.folder / "journal.json"
+    assert settings.stat().st_mode & 0o777 == 0o600
+    settings.chmod(0o644)
+    modes = []
+    replay = journal.replay
+
+    def looked_at(home):
+        if written.exists():
+            modes.append(written.stat().st_mode & 0o777)
+        return replay(home)
+
+    monkeypatch.setattr(journal, "replay", looked_at)
+    fleet.rotate("timestamp")
+    assert settings.stat().st_mode & 0o777 == 0o600 and modes == [0o600]
+    assert (fleet.home.repository / "metadata" / "timestamp.json").stat().st_mode & 0o044, "a web server reads it"

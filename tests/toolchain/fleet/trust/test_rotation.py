@@ -304,3 +304,62 @@ def test_what_is_no_public_key_is_refused(fleet):
     with pytest.raises(ConfigError, match="wanted a public key in hsm:2"):
         fleet.add_key("root", "hsm:2", b"-----BEGIN NOTHING-----")
     assert Metadata.from_bytes(fleet.home.root_metadata()).signed.version == 1
+
+
+def _move(fleet, role, media):
+    """As the guide says: the first key of a role goes to other media, and ``fleet.toml`` says where."""
+    uri = fleet.home.settings.role(role).keys[0]
+    media.mkdir(exist_ok=True)
+    old = fleet.keys.path(uri)
+    new = media / old.name
+    old.rename(new)
+    path = fleet.home.folder / "fleet.toml"
+    path.write_text(path.read_text().replace(uri, f"file2:{new}"))
+    return new
+
+
+def test_offline_keys_can_be_moved_and_are_used_where_they_are(fleet, tmp_path):
+    device = client_of(fleet, tmp_path / "device")
+    device.updater()
+    root, releases = _move(fleet, "root", tmp_path / "usb"), _move(fleet, "releases", tmp_path / "usb")
+    fleet = again(fleet)
+    rows = {row.uri: row.where for row in fleet.roles()}
+    assert rows[f"file2:{root}"] == rows[f"file2:{releases}"] == "offline", "they are found where they are"
+    fleet.add_release(a_release(2))
+    again(fleet).rotate("timestamp")
+    assert root.exists() and releases.exists(), "a rotation of other keys removed them"
+    victim = keyids(fleet, "root")[2]
+    again(fleet).revoke(victim)
+    assert victim not in keyids(again(fleet), "root") and root.exists() and releases.exists()
+    again(fleet).renew(["root", "releases"])
+    assert device.release(2) == a_release(2)
+    moved = keyids(fleet, "root")[0]
+    again(fleet).revoke(moved)
+    assert not root.exists(), "a key that was revoked goes from where it was moved to"
+    again(fleet).rotate("root", "releases")
+    assert not releases.exists() and device.release(2) == a_release(2)
+
+
+def test_a_moved_file_with_another_key_in_it_is_refused(fleet, tmp_path):
+    moved = _move(fleet, "releases", tmp_path / "usb")
+    other = fleet.keys.path(fleet.home.settings.role("targets").keys[0])
+    moved.write_bytes(other.read_bytes())
+    with pytest.raises(ConfigError, match="holds another key"):
+        again(fleet).add_release(a_release(2))
+
+
+def test_a_key_of_which_nothing_is_known_is_told(fleet):
+    path = fleet.home.folder / "fleet.toml"
+    uri = fleet.home.settings.role("root").keys[0]
+    path.write_text(path.read_text().replace(uri, "file2:/media/renamed.pem"))
+    with pytest.raises(ConfigError, match="wanted the public keys of root") as caught:
+        again(fleet).revoke(keyids(fleet, "root")[1])
+    assert "renamed.pem" in caught.value.seen
+
+
+def test_too_few_external_keys_do_not_lower_what_must_sign(tmp_path, token):
+    with pytest.raises(ConfigError, match="2 keys must sign for root") as caught:
+        make_fleet(tmp_path / "home", external=[("root", *token("only"))])
+    assert "--keys root=1/1" in caught.value.next_step and not (tmp_path / "home").exists()
+    made = make_fleet(tmp_path / "home", external=[("root", *token("one"))], sizes={"root": (1, 1)})
+    assert made.roles()[0].threshold == 1

@@ -207,3 +207,11 @@ def test_the_command_line_has_no_secrets(tmp_path, source):
     assert done.returncode == 0, done.stderr
     assert "CMDLINE" in done.stdout and PASSPHRASE not in done.stdout + done.stderr
     assert open_home(tmp_path / "home").root_metadata()
+
+
+def test_a_new_private_key_outlives_a_power_cut(fleet, monkeypatch):
+    """The file's name is in its folder, which must reach the disk as well."""
+    flushed = []
+    monkeypatch.setattr("toolchain.fleet.trust.keys.flush", flushed.append)
+    fleet.rotate("timestamp")
+    assert flushed == [fleet.home.keys]

@@ -15,7 +15,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_passphrase(parser)
     parser.add_argument("--url", metavar="URL", help="where devices will find the repository")
     parser.add_argument("--checkin", metavar="URL", help="where devices will check in")
-    parser.add_argument("--database", metavar="URL", help="where state is kept (default: sqlite:///fleet.db)")
+    parser.add_argument(
+        "--database", metavar="URL", help="where state is kept, without a password (default: sqlite:///fleet.db)"
+    )
     parser.add_argument(
         "--keys",
         action="append",
@@ -30,7 +32,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar=("ROLE", "URI", "PUBLIC.pem"),
-        help="sign for a role with a token or a cloud's key, such as: root hsm:2 token.pem (may be repeated)",
+        help="sign for a role with a token or a cloud's key, such as: releases hsm:2 token.pem (may be repeated; root "
+        "needs two or more)",
     )
 
 
@@ -41,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.fleet.trust.passphrases import ask_for
     from toolchain.fleet.trust.roles import ONLINE, ROLES
 
+    _check_no_password(args.database or "")
     home = create_home(
         args.home,
         passphrase=ask_for(args.passphrase_file, new=True),
@@ -55,6 +59,18 @@ def run(args: argparse.Namespace) -> int:
     print_line(f"devices start to trust: {home.folder / 'root.json'}")
     print_line(f"move the keys of {offline} from {home.keys} to media that are offline, and say in fleet.toml where")
     return 0
+
+
+def _check_no_password(url: str) -> None:
+    from profiles.errors import ConfigError
+
+    if re.search(r"://[^@/?]*:[^?]*@|[?&](ssl)?password=", url):
+        raise ConfigError(
+            "--database must not hold a password: every user of this machine can read the arguments of a command",
+            seen="an address with a password",
+            allowed="an address without one",
+            next_step="leave it out, and write it into fleet.toml after init, or have PGPASSFILE name a file with it",
+        )
 
 
 def _size(text: str) -> tuple[str, tuple[int, int]]:

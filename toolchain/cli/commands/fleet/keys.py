@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolchain.cli.commands.fleet.shared import add_passphrase, open_repository, read_public
 from toolchain.cli.output import print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from toolchain.fleet.trust.rows import Row
 
 ACTIONS = {
     "list": "show which keys sign what, where they are, and when signatures expire",
@@ -54,6 +58,12 @@ def _list(args: argparse.Namespace) -> None:
         for row in rows
     ]
     print_table(columns, cells, right=["must sign", "version"])
+    _expired(rows)
+    for role, words in dict.fromkeys((row.role, row.ending) for row in rows if row.ends_soon and not row.expired):
+        print_line(f"{role} {words}: edgewright fleet keys renew {role}")
+
+
+def _expired(rows: list[Row]) -> None:
     for role in sorted({row.role for row in rows if row.expired}):
         print_line(f"{role} has expired, devices refuse it: edgewright fleet keys renew {role}")
 
@@ -78,8 +88,10 @@ def _renew(args: argparse.Namespace) -> None:
     from toolchain.fleet.trust.roles import ONLINE
 
     roles = args.roles or list(ONLINE)
-    open_repository(args).renew(roles)
+    repository = open_repository(args)
+    repository.renew(roles)
     print_line(f"signed anew: {', '.join(roles)}")
+    _expired(repository.roles())
 
 
 def _add(args: argparse.Namespace) -> None:

@@ -47,9 +47,10 @@ def run(args: argparse.Namespace) -> int:
     from toolchain.fleet.publish.budget import parse_limit
 
     limits = dict(parse_limit(text) for text in args.budget)
-    if args.channel:
-        wish_of(args, 1)  # what is wrong with the options is said before anything is signed
     repository = open_repository(args)
+    if args.channel:  # what is wrong with the options is said before anything is signed
+        with steering(args, repository) as steer:
+            steer.check(wish_of(args, max(repository.versions(args.product), default=0) + 1))
     release = _published(args, repository, limits)
     _show(args, repository, release)
     if args.channel:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ACTS = {
     "pause": "let no more devices begin; resume goes on",
     "resume": "go on with a rollout that is paused",
-    "abort": "stop for good; devices that have not committed go back or stay",
+    "abort": "stop for good: no more devices begin; those that already check or soak finish by themselves",
 }
 
 
@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     explain.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_wish(parser: argparse.ArgumentParser, *, release: bool = True) -> None:
+def add_wish(parser: argparse.ArgumentParser, *, release: bool = True, slower: str = "0.2") -> None:
     """Waves, gates and limits. Defaults of the gates are those of ``toolchain.fleet.rollout.policy.Policy``."""
     if release:
         parser.add_argument("--release", type=count, metavar="N", help="version (default: the newest)")
@@ -56,7 +56,8 @@ def add_wish(parser: argparse.ArgumentParser, *, release: bool = True) -> None:
     add(
         "--wave",
         metavar="NAME=WHO",
-        help="canary=5%%, canary=3 or lab=site:berlin; in order (default: all=100%%)",
+        help="canary=5%%, canary=3 or lab=site:berlin; in order; percentages are of all devices and add up: 5%% and "
+        "then 50%% are the first 5%% and the next 45%% (default: all=100%%)",
         **many,
     )
     add("--committed", type=float, metavar="SHARE", help="of a wave before the next opens (default: 0.95)")
@@ -68,7 +69,7 @@ def add_wish(parser: argparse.ArgumentParser, *, release: bool = True) -> None:
     )
     add("--tolerated", type=int, metavar="N", help="devices of a wave that may go wrong in any case (default: 0)")
     add("--parity", type=float, metavar="SHARE", help="of a wave that may compute other numbers (default: 0.01)")
-    add("--slower", type=float, metavar="SHARE", help="a wave's median latency may grow by this (default: 0.2)")
+    add("--slower", type=float, metavar="SHARE", help=f"a wave's median latency may grow by this (default: {slower})")
     add("--soak", type=duration, metavar="TIME", help="watch a wave so long before the next (default: 5min)")
     add("--silent", type=duration, metavar="TIME", help="not heard of for so long is silent (default: 24h)")
     add("--timeout", type=duration, metavar="TIME", help="wait so long for silent devices (default: 7d)")
@@ -83,8 +84,8 @@ def add_wish(parser: argparse.ArgumentParser, *, release: bool = True) -> None:
     )
 
 
-def wish_of(args: argparse.Namespace, release: int) -> Wish:
-    """The rollout that the options mean.
+def wish_of(args: argparse.Namespace, release: int, **defaults: float | None) -> Wish:
+    """The rollout that the options mean; ``defaults`` are gates that the policy holds otherwise.
 
     Raises:
         ConfigError: they make no sense.
@@ -97,7 +98,7 @@ def wish_of(args: argparse.Namespace, release: int) -> Wish:
     names = ("committed", "errors", "tolerated", "parity", "slower", "soak", "silent", "timeout")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     try:
-        policy = Policy(**given, approvals=tuple(args.approve_before))
+        policy = Policy(**{**defaults, **given}, approvals=tuple(args.approve_before))
         windows = tuple(_window(text) for text in args.window)
     except ValueError as error:
         raise ConfigError("this rollout makes no sense", seen=str(error)) from error

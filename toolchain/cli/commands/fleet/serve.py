@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default=60.0,
         metavar="TIME",
-        help="between two check-ins of a device (default: 60)",
+        help="between two check-ins of a device, 6d at most (default: 60)",
     )
     parser.add_argument(
         "--every", type=duration, default=5.0, metavar="TIME", help="look so often at the rollouts (default: 5)"
@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--page",
         choices=("auto", "everyone", "nobody"),
         default="auto",
-        help="who sees /status (default: everyone who reaches a loopback address; otherwise this machine alone)",
+        help="who sees /status (default: this machine alone, and not those who come by a proxy that names them)",
     )
 
 

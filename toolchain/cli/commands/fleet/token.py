@@ -14,7 +14,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("make", "list", "revoke"), nargs="?", default="make")
     parser.add_argument("id", nargs="?", default="", metavar="ID", help="of the token to revoke, as the list shows it")
     parser.add_argument("--product", metavar="NAME", help="what devices may enrol for")
-    parser.add_argument("--channel", default="", metavar="NAME", help="the only channel (default: any)")
+    parser.add_argument(
+        "--channel",
+        default="",
+        metavar="NAME",
+        help="the only channel to enrol for (default: any); a device may later report another one of its product",
+    )
     parser.add_argument("--uses", type=count, default=1, metavar="N", help="so many devices (default: 1)")
     parser.add_argument(
         "--lasts", type=duration, default=86400.0, metavar="TIME", help="such as 24h, 7d (default: 24h)"

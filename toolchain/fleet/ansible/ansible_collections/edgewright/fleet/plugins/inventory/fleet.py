@@ -18,6 +18,8 @@ description:
   - Groups are made of product, channel and labels, such as C(product_camera), C(channel_stable), C(site_lab).
   - What a device says of itself never becomes a setting of Ansible but for its address, which must be a plain host
     name or IP address. Labels are there as the data C(edgewright_labels). Nothing of it is evaluated as a template.
+  - Groups of products and channels are made of what the fleet's database says. A label never makes or joins one.
+  - A device with a name that means something else to Ansible, such as C(localhost), is left out, with a warning.
 extends_documentation_fragment:
   - constructed
 options:
@@ -65,6 +67,9 @@ keyed_groups:
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:]{2,45}\]")
 _FACTS = ("product", "channel", "running")
+#: Groups that only the fleet decides about; and names that Ansible takes for itself: as a host's they redirect others.
+_OURS = ("product_", "channel_")
+_TAKEN = frozenset({"localhost", "127.0.0.1", "::1", "all", "ungrouped"})
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):  # type: ignore[misc]
@@ -89,20 +94,28 @@ class InventoryModule(BaseInventoryPlugin, Constructable):  # type: ignore[misc]
 
     def _add(self, device: dict[str, Any], labels: dict[str, str]) -> None:
         name = str(device["device"])
+        if name in _TAKEN:
+            self.display.warning(f"the device {name!r} is left out: its name means something else to Ansible")
+            return
         self.inventory.add_host(name)
         variables = {f"edgewright_{key}": device.get(key) for key in _FACTS}
         variables["edgewright_device"], variables["edgewright_labels"] = name, labels
         variables.update(address(labels.get(self.get_option("address_label"), "")))
         for key, value in variables.items():
             self.inventory.set_variable(name, key, value)
-        words = {**labels, "product": device.get("product"), "channel": device.get("channel")}
-        for key, value in words.items():
-            if key != self.get_option("address_label") and value:
-                self.inventory.add_child(self.inventory.add_group(group_name(f"{key}_{value}")), name)
+        for group in groups(device, labels, self.get_option("address_label")):
+            self.inventory.add_child(self.inventory.add_group(group), name)
         strict = self.get_option("strict")
         self._set_composite_vars(self.get_option("compose"), variables, name, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, name, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict=strict)
+
+
+def groups(device: dict[str, Any], labels: dict[str, str], leave_out: str) -> list[str]:
+    """Of a device: by what the fleet knows, and by what the device says of itself, which cannot pass for the former."""
+    known = [group_name(f"{key}_{device[key]}") for key in ("product", "channel") if device.get(key)]
+    said = [group_name(f"{key}_{value}") for key, value in labels.items() if key != leave_out and value]
+    return known + [name for name in said if not name.startswith(_OURS)]
 
 
 def group_name(text: str) -> str:
