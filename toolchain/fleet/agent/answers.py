@@ -58,13 +58,16 @@ def origin(url: str) -> tuple[str, str, int]:
         ) from error
 
 
-def check(answer: http.client.HTTPResponse, path: str) -> None:
-    """Raise what an answer other than 200 and 206 means."""
+def check(answer: http.client.HTTPResponse, path: str, *, asks: bool) -> None:
+    """Raise what an answer other than 200 and 206 means.
+
+    ``asks``: the check-in is asked, which may refuse this device; a mirror of files may not, whatever it says.
+    """
     if answer.status in (200, 206):
         return
     text = answer.read(MOST_ANSWER)
     told = _told(text)
-    if answer.status in (401, 403) and told:
+    if asks and answer.status in (401, 403) and told:
         raise (RefusedError if answer.status == 403 else UnknownError)(told.pop("wanted"), **told)
     error = HttpError(
         told.get("wanted") or f"wanted {path} from the server",

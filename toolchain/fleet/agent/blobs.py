@@ -23,7 +23,7 @@ from toolchain.fleet.agent.slots import is_content, sha256_of
 from toolchain.fleet.documents.release import Blob, Delta, File, Packed
 
 #: A base is held in memory while a delta is applied; larger files come whole.
-MOST_BASE = 512 << 20
+MOST_BASE = 64 << 20
 #: Bytes that stay free beside what is fetched.
 MARGIN = 16 << 20
 _BLOCK = 1 << 16

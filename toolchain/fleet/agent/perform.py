@@ -169,7 +169,7 @@ class Agent:
         try:
             return (self.world.installer.fetch(self.state, action),)
         except CheckError as error:
-            return (ev.Failed(error.reason, error.detail),)
+            return (ev.Failed(error.reason, reports.one_line(error.detail)),)
         except UnreachableError as error:
             self._remember(error)
             return (ev.Failed("download", reports.one_line(str(error)), again=True),)

@@ -54,10 +54,13 @@ class BundleRuntime:
         """See :class:`~toolchain.fleet.agent.protocols.Runtime`; nothing where the bundle has no runtime."""
         if not (folder / RUNTIME).is_file():
             return {}
-        with tempfile.TemporaryDirectory(prefix="edgewright-agent-") as place:
-            out = Path(place, "profile.json")
-            self._ask(folder, "profile", "--seconds", f"{self._measure:g}", "--quiet", "--out", str(out))
-            return figures(out.read_bytes())
+        try:
+            with tempfile.TemporaryDirectory(prefix="edgewright-agent-") as place:
+                out = Path(place, "profile.json")
+                self._ask(folder, "profile", "--seconds", f"{self._measure:g}", "--quiet", "--out", str(out))
+                return figures(out.read_bytes())
+        except OSError as error:
+            raise CheckError("internal", one_line(f"no figures came back: {error}")) from error
 
     def health(self, folder: Path) -> str:
         """See :class:`~toolchain.fleet.agent.protocols.Runtime`."""
@@ -65,7 +68,7 @@ class BundleRuntime:
             return ""
         try:
             done = self._run(self._health, self._patience, {"EDGEWRIGHT_BUNDLE": str(folder / BUNDLE)})
-        except EdgewrightError as error:
+        except (EdgewrightError, OSError) as error:  # a script without an interpreter, a system without memory
             return one_line(str(error))
         return "" if done.status == 0 else one_line(f"the health check ended with {done.status}: {_last(done)}")
 
@@ -80,6 +83,8 @@ class BundleRuntime:
             raise CheckError("depends", one_line(str(error))) from error
         except ToolCrashError as error:
             raise CheckError("crash", one_line(str(error))) from error
+        except OSError as error:
+            raise CheckError("internal", one_line(str(error))) from error
         if done.status:
             usual = "crash" if done.status < 0 else "build" if command == "build" else "crash"
             reason = _REASONS.get((command, done.status), usual)

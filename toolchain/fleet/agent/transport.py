@@ -117,7 +117,7 @@ class HttpTransport:
         for _ in range(_MOST_REDIRECTS + 1):
             with self._one(method, url, headers, body) as answer:
                 if answer.status not in _REDIRECTS or method != "GET":
-                    check(answer, path)
+                    check(answer, path, asks=method == "POST")
                     yield answer
                     return
                 url = self._redirected(url, answer.headers.get("Location", ""))

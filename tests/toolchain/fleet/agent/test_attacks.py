@@ -261,6 +261,18 @@ def test_malicious_mirror_that_redirects_elsewhere(mirror, device, first, web, t
         other.close()
 
 
+def test_malicious_mirror_that_claims_to_revoke(mirror, device, first, web):
+    """Only the check-in may refuse a device: a mirror that says the same is a mirror without the file."""
+    ship(mirror, 2)
+    words = b'{"wanted": "this device was revoked"}'
+    for path in ("blobs/", "metadata/timestamp.json"):
+        web.faults = {path: lambda handler, _: handler.answer(403, words, [])}
+        holds(device, 7, "this device was revoked" if path.startswith("metadata") else "of the release")
+    web.faults = {}
+    device.once()
+    assert device.running() == 2, "it goes on when the mirror is sound again"
+
+
 def test_key_compromise_below_threshold_of_root(mirror, device, first):
     """One of three root keys is stolen, two must sign: a root of the thief's own is refused."""
     thief = mirror.new_keys("timestamp")
