@@ -12,7 +12,9 @@ from pathlib import Path
 
 from targets.base import CalibrationSet, ExportedModel, Scheme
 from targets.calibration import check_samples, observe, ranges
+from targets.onnx_pools import name_global_pools
 from targets.onnx_prepare import prepare
+from targets.onnx_tools import load_onnx, save_onnx
 from targets.onnx_watch import float_tensors, watch
 from targets.quiet import in_our_words
 
@@ -44,6 +46,7 @@ def to_int8(
     check_samples(calibration, {spec.name: spec.shape for spec in model.inputs})
     prepared, quantized = out / "float.onnx", out / "model.onnx"
     prepare(model.onnx, prepared)
+    _name_pools(prepared)
     _quantize(prepared, calibration, scheme, quantized, dialect)
     notes = {
         "dialect": dialect.words,
@@ -53,6 +56,12 @@ def to_int8(
     return dataclasses.replace(
         model, onnx=quantized, tflite=None, precision="int8", float_onnx=prepared, notes={**model.notes, **notes}
     )
+
+
+def _name_pools(prepared: Path) -> None:
+    graph = load_onnx(prepared)
+    if name_global_pools(graph):
+        save_onnx(graph, prepared)
 
 
 def _quantize(prepared: Path, calibration: CalibrationSet, scheme: Scheme, out: Path, dialect: Dialect) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from profiles.errors import UnsupportedError
+from targets.onnx_pools import name_global_pools
 from targets.onnx_prepare import prepare
 from targets.onnx_tools import all_graphs, dtype_name, load_onnx, save_onnx, weights
 from targets.tensorrt.formats.number_formats import FP16_SCALES, at_least_opset
-from targets.tensorrt.placement.graph import Net, Node, node_name
+from targets.tensorrt.placement.graph import node_name
 
 
 def prepare_graph(source: Path, out: Path, library: str) -> Any:
@@ -38,7 +39,7 @@ def prepare_graph(source: Path, out: Path, library: str) -> Any:
     model = at_least_opset(load_onnx(out), FP16_SCALES)
     name_nodes(model)
     if library == "tensorrt_rtx":
-        pool_all(model)
+        name_global_pools(model)
     save_onnx(model, out)
     return model
 
@@ -72,24 +73,3 @@ def name_nodes(model: Any) -> bool:
         node.name = name
         used.add(name)
     return changed
-
-
-def pool_all(model: Any) -> None:
-    """Call an average over everything what it is.
-
-    TensorRT-RTX 1.7 fuses GlobalAveragePool, a reduction, with the quantizations around it; AveragePool is a kernel
-    of its own between two others.
-    """
-    net = Net(model)
-    for seen, node in zip(net.nodes, model.graph.node, strict=True):
-        if seen.op == "AveragePool" and _takes_all(net, seen):
-            node.op_type = "GlobalAveragePool"
-            del node.attribute[:]
-
-
-def _takes_all(net: Net, node: Node) -> bool:
-    """Whether a pool's one window is its whole input, without padding."""
-    source, result = net.shape(node.inputs[0]), net.shape(node.outputs[0])
-    padded = any(node.attribute("pads", ())) or node.attribute("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
-    whole = bool(source and result) and tuple(node.attribute("kernel_shape", ())) == (source or ())[2:]
-    return whole and set((result or ())[2:]) == {1} and not padded

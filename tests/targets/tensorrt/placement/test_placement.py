@@ -11,7 +11,7 @@ import pytest
 
 from targets.calibration import observe, ranges
 from targets.tensorrt.formats.cast import rest_to_fp16
-from targets.tensorrt.formats.prepare import name_nodes, pool_all
+from targets.tensorrt.formats.prepare import name_nodes
 from targets.tensorrt.formats.scales import symmetric_scales
 from targets.tensorrt.placement.candidates import candidates, default_choice, weights_style
 from targets.tensorrt.placement.graph import Net, macs
@@ -214,26 +214,6 @@ def test_names_are_given_and_kept():
     assert name_nodes(model)
     assert [n.name for n in model.graph.node] == ["twice", "twice_1", "Relu_2"]
     assert not name_nodes(model), "a second time there is nothing to do"
-
-
-@pytest.mark.parametrize(
-    ("attributes", "changed"),
-    [
-        ({"kernel_shape": [4, 4], "auto_pad": "NOTSET", "pads": [0] * 4}, True),
-        ({"kernel_shape": [4, 4], "strides": [4, 4]}, True),
-        ({"kernel_shape": [2, 2], "strides": [4, 4]}, False),
-        ({"kernel_shape": [4, 4], "pads": [0, 0, 1, 1], "strides": [4, 4]}, False),
-        ({"kernel_shape": [4, 4], "auto_pad": "SAME_UPPER", "strides": [4, 4]}, False),
-    ],
-)
-def test_an_average_over_everything_is_called_so(attributes, changed):
-    nodes = [node("AveragePool", ["x"], ["y"], name="pool", **attributes)]
-    model = make(nodes, [], {"x": (1, 3, 4, 4)}, {"y": (1, 3, 1, 1)})
-    sample = nets["samples"](model, 1)[0]
-    before = nets["run"](model, sample)["y"]
-    pool_all(model)
-    assert (model.graph.node[0].op_type == "GlobalAveragePool") is changed
-    assert nets["run"](model, sample)["y"] == pytest.approx(before, abs=1e-6)
 
 
 #: Kinds of layers that random networks are made of.
