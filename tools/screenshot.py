@@ -1,6 +1,7 @@
-"""``python -m tools.screenshot``: the README's pictures of a report, light and dark.
+"""``python -m tools.screenshot``: the documents' pictures of pages, light and dark.
 
-Take the report of a real build on a quiet machine: ``make demo``, then this.
+Take pages of real runs on a quiet machine: ``make demo``, then this for the report; for the status page of a fleet
+``python examples/fleet/demo.py --page build/fleet.html``, then this with ``--as fleet build/fleet.html``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ WIDTH, HEIGHT = 1440, 1400
 SCALE = 1.25
 LIMIT = 200 * 1024
 _QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-sync"]
-_THEMES = {"report.png": [], "report-dark.png": ["--blink-settings=preferredColorScheme=0"]}
+_THEMES = {"": [], "-dark": ["--blink-settings=preferredColorScheme=0"]}
 
 
 def take(report: Path, theme: list[str]) -> Image.Image:
@@ -63,13 +64,14 @@ def encode(picture: Image.Image) -> bytes:
 def main() -> int:
     """Write both pictures; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.screenshot", description=__doc__)
-    parser.add_argument("report", type=Path, nargs="?", default=Path("build/report.html"), help="default: %(default)s")
-    report = parser.parse_args().report
-    if not report.is_file():
-        print(f"there is no {report}; run: make demo", file=sys.stderr)
+    parser.add_argument("page", type=Path, nargs="?", default=Path("build/report.html"), help="default: %(default)s")
+    parser.add_argument("--as", dest="name", choices=("report", "fleet"), default="report", help="default: %(default)s")
+    given = parser.parse_args()
+    if not given.page.is_file():
+        print(f"there is no {given.page}; the text of --help says how it is made", file=sys.stderr)
         return 2
     try:
-        pictures = {name: encode(take(report, theme)) for name, theme in _THEMES.items()}
+        pictures = {f"{given.name}{end}.png": encode(take(given.page, theme)) for end, theme in _THEMES.items()}
     except EdgewrightError as error:
         print(error, file=sys.stderr)
         return 1
