@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import os
 import re
 import shutil
 import sys
@@ -40,8 +41,12 @@ def unit_text(config: Config, path: Path, user: str) -> str:
 
 
 def _is_at_home(words: list[str]) -> bool:
-    """Whether something that the unit needs lies where ``ProtectHome=yes`` would hide it (systemd.exec(5))."""
-    return any(word.startswith(("/home/", "/root/", "/run/user/")) for word in words)
+    """Whether something that the unit needs lies where ``ProtectHome=yes`` would hide it (systemd.exec(5)).
+
+    A virtual environment's interpreter is often a link to one that pyenv or uv put there.
+    """
+    places = [*words, *(os.path.realpath(word) for word in words if word.startswith("/"))]
+    return any(place.startswith(("/home/", "/root/", "/run/user/")) for place in places)
 
 
 def command() -> list[str]:
