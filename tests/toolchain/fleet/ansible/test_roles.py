@@ -7,10 +7,13 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,28 @@ def test_bootstrap_checks_brings_enrols_and_then_changes_nothing(ansible, device
     second = ansible("bootstrap", devices)
     assert second.failures == {} and changes(second) == [], "the second run changed something"
     assert len(fleet[1]) == 3, "a device enrolled twice"
+
+
+def packages_of_this_python(folder: Path) -> str:
+    """A wheel with a ``.pth`` file that names our own packages' folder: devices install it without a network."""
+    name, info = folder / "devicepackages-1-py3-none-any.whl", "devicepackages-1.dist-info"
+    with zipfile.ZipFile(name, "w") as wheel:
+        wheel.writestr("devicepackages.pth", sysconfig.get_path("purelib"))
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: devicepackages\nVersion: 1\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return str(name)
+
+
+def test_an_environment_of_the_agents_own_is_made_once(ansible, devices, tmp_path, fleet):
+    devices = {**devices, "edgewright_agent_install": [packages_of_this_python(tmp_path)]}
+    played = ansible("bootstrap", devices, limit="cam-1")
+    assert played.failures == {} and len(fleet[1]) == 1, played.failures
+    agent = tmp_path / "devices/cam-1/venv/bin/python"
+    words = [str(agent), str(tmp_path / "devices/cam-1/agent.pyz"), "--help"]
+    assert "edgewright-agent" in subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    again = ansible("bootstrap", devices, limit="cam-1")
+    assert again.failures == {} and changes(again) == [], "the second run changed something"
 
 
 def test_configure_changes_what_is_told_and_stops_at_the_first_bad_wave(ansible, devices, tmp_path):
