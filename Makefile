@@ -27,7 +27,7 @@ demo-fleet: $(STAMP)
 	$(BIN)/python -m examples.fleet.demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart=0
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart=0 --durations=15 --durations-min=10
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

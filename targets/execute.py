@@ -20,6 +20,8 @@ from targets.processes import Conversation, KilledAfter, Leash, Tail, close, kil
 Event = dict[str, Any]
 #: For workers: linear algebra libraries must not start threads of their own beside the engine's.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+#: Seconds that a program which was killed has to let go of its pipes.
+_GRACE = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +45,20 @@ def run_program(argv: Sequence[str], *, timeout: float, env: Mapping[str, str] |
         stdout, stderr = process.communicate(timeout=timeout)
     except BaseException as error:
         kill(process)
-        process.communicate()
+        _hang_up(process)
         if isinstance(error, subprocess.TimeoutExpired):
             raise ToolCrashError(f"{argv[0]} did not finish", allowed=f"{timeout:g} s") from error
         raise
     return Finished(process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+
+
+def _hang_up(process: subprocess.Popen[bytes]) -> None:
+    """Reap a killed program and close our ends; who left its session keeps the pipes open, and is not waited for."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=_GRACE)
+    close(process.stdout)
+    close(process.stderr)
+    process.poll()
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str] | None:

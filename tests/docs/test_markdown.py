@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.docs.checking import not_run_problem, toml_problem
+from tools.docs.checking import agent_problem, not_run_problem, toml_problem
 from tools.docs.markdown import anchors, blocks, commands, links, table, without_code
 
 PAGE = """# A title, with `code`
@@ -74,3 +74,9 @@ def test_blocks_that_are_not_run_are_still_judged():
     assert "refused" in judge("edgewright profile build/x --vai ssh://pi@board")
     assert "no shell" in judge("echo 'open")
     assert "does not say why" in judge("true", reason="later")
+
+
+def test_a_devices_file_is_judged_by_its_agent():
+    needed = 'device = "a"\nproduct = "b"\nchannel = "c"\nrepository = "http://d/"\nfolder = "e"\n'
+    assert agent_problem(needed) == ""
+    assert "unknown key" in agent_problem(f"{needed}intervall = 5\n")

@@ -236,6 +236,25 @@ def test_run_program_does_not_wait_for_grandchildren_that_keep_the_pipes_open():
     assert time.monotonic() - before < 30
 
 
+def test_run_program_does_not_wait_for_grandchildren_that_left_its_session(tmp_path):
+    """What called setsid is not in the program's process group any more, and goes on holding the pipes."""
+    left = f"""
+        import os, pathlib, time
+        if os.fork() == 0:
+            os.setsid()
+            pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(os.getpid()))
+            time.sleep(40)
+        time.sleep(60)
+    """
+    before = time.monotonic()
+    try:
+        with pytest.raises(ToolCrashError, match="did not finish"):
+            run_program(python(left), timeout=1.5)
+        assert time.monotonic() - before < 30, "it waited for the grandchild"
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
 def test_run_program_adds_variables():
     assert run_program(python("import os; print(os.environ['EXTRA'])"), timeout=30, env={"EXTRA": "1"}).stdout == "1\n"
 

@@ -6,8 +6,10 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from profiles.device import device_from_dict
@@ -28,12 +30,26 @@ def problem(block: Block, checkout: Checkout) -> str:
     if "file" in block.notes:
         checkout.write(block)
     if block.language == "toml" and "wrong" not in block.notes:
-        return toml_problem(block.text)
+        return agent_problem(block.text) if "agent" in block.notes else toml_problem(block.text)
     if block.language not in ("console", "python") or "file" in block.notes:
         return ""
     if "not run" in block.notes:
         return not_run_problem(block)
     return run_problem(block, checkout)
+
+
+def agent_problem(text: str) -> str:
+    """What a device's agent says of a configuration."""
+    from toolchain.fleet.agent.config import read_config
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "agent.toml"
+        path.write_text(text, encoding="utf-8")
+        try:
+            read_config(path)
+        except EdgewrightError as error:
+            return f"is refused: {error}"
+    return ""
 
 
 def absent_programs(block: Block) -> list[str]:

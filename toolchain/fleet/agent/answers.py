@@ -8,6 +8,7 @@ import json
 from urllib.parse import urlsplit
 
 from profiles.errors import ConfigError, RefusedError, UnreachableError, VerificationError
+from toolchain.fleet.agent.words import one_line
 
 #: Bytes of an answer that is no file, at most.
 MOST_ANSWER = 64 << 10
@@ -40,6 +41,10 @@ class UnknownError(RefusedError):
     """The server does not know who asks: a wrong token or key, or a device that it has forgotten."""
 
 
+class StillRefusedError(RefusedError):
+    """The server refused this device with its newest answer; it was asked again, and gave none."""
+
+
 def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port.
 
@@ -65,13 +70,12 @@ def check(answer: http.client.HTTPResponse, path: str, *, asks: bool) -> None:
     """
     if answer.status in (200, 206):
         return
-    text = answer.read(MOST_ANSWER)
-    told = _told(text)
+    told = _told(answer.read(MOST_ANSWER))
     if asks and answer.status in (401, 403) and told:
         raise (RefusedError if answer.status == 403 else UnknownError)(told.pop("wanted"), **told)
     error = HttpError(
         told.get("wanted") or f"wanted {path} from the server",
-        seen=f"{answer.status} {answer.reason}" + (f": {told['seen']}" if told.get("seen") else ""),
+        seen=one_line(f"{answer.status} {answer.reason}") + (f": {told['seen']}" if told.get("seen") else ""),
         allowed=told.get("allowed", ""),
         next_step=told.get("next_step", ""),
     )
@@ -80,20 +84,21 @@ def check(answer: http.client.HTTPResponse, path: str, *, asks: bool) -> None:
 
 
 def _told(text: bytes) -> dict[str, str]:
-    """Our server's words, where it was our server."""
+    """Our server's words, where it was our server; without what would move a terminal's cursor."""
     try:
         found = json.loads(text)
         fields = ("wanted", "seen", "allowed", "next_step")
-        return {key: str(found[key])[:500] for key in fields if key in found} if "wanted" in found else {}
+        told = {key: one_line(str(found[key]))[:500] for key in fields if key in found}
     except (ValueError, TypeError, RecursionError):
         return {}
+    return told if told.get("wanted") else {}
 
 
 def unreachable(base: str, error: Exception) -> UnreachableError:
     """A connection that did not work out, in our words."""
     return UnreachableError(
         f"wanted an answer from {base}",
-        seen=f"{type(error).__name__}: {error}"[:300],
+        seen=one_line(f"{type(error).__name__}: {error}")[:300],
         next_step="check the address, the network, and that the server runs",
     )
 

@@ -24,6 +24,8 @@ from toolchain.fleet.documents.release import Blob, Delta, File, Packed
 
 #: A base is held in memory while a delta is applied; larger files come whole.
 MOST_BASE = 64 << 20
+#: Of the machine's memory, that a delta may take: the application is running meanwhile.
+_SHARE = 0.25
 #: Bytes that stay free beside what is fetched.
 MARGIN = 16 << 20
 _BLOCK = 1 << 16
@@ -121,7 +123,7 @@ class Blobs:
         """Whether a delta gave the content; what goes wrong with it is made good by the full file."""
         target, patch = self._folder / content.sha256, self._folder / delta.patch.sha256
         try:
-            if base.stat().st_size > MOST_BASE:
+            if not _fits(base.stat().st_size, content.size):
                 return False
             self._fetched(delta.patch)
             self._disk.remove(target)
@@ -199,6 +201,12 @@ def patched(base: bytes, patch: Path, content: Blob) -> Iterator[bytes]:
             yield block
     if size != content.size or digest.hexdigest() != content.sha256:
         raise VerificationError("a delta must give the file that the release says", seen=f"{size} other bytes")
+
+
+def _fits(base: int, content: int) -> bool:
+    """Whether the memory of this machine is enough for a delta: the base twice (file and dictionary) and a window."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return base <= MOST_BASE and 2 * base + content <= memory * _SHARE
 
 
 def _begun(path: Path) -> tuple[hashlib._Hash, int]:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
-import json
+import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from profiles.errors import ConfigError, EdgewrightError, RefusedError
 from profiles.streams import tell, write
 from toolchain.fleet.agent import identity
+from toolchain.fleet.agent.answers import StillRefusedError
 from toolchain.fleet.agent.cli import PROGRAM, TOKEN
 from toolchain.fleet.agent.config import Config, read_config
-from toolchain.fleet.agent.disk import Disk, alone
-from toolchain.fleet.agent.keep import read_state
-from toolchain.fleet.agent.slots import Slots
-from toolchain.fleet.agent.state import State
+from toolchain.fleet.agent.disk import Disk, alone, disk_error
+from toolchain.fleet.agent.status import status
 from toolchain.fleet.documents.report import Answer, Enrolment
 from toolchain.fleet.documents.strict import from_bytes
 
-#: Seconds between full comparisons of the running release with its hashes.
-_INSPECT_EVERY = 86400.0
+#: Seconds between two looks at all that a start looks at: files of the running release, ``current``, a board.
+_START_EVERY = 86400.0
 
 
 def say(text: str) -> None:
@@ -33,11 +33,15 @@ def say(text: str) -> None:
 
 def enroll(args: argparse.Namespace) -> int:
     """Make the key, keep the first root metadata, and ask the server."""
+    config, disk = read_config(args.config), Disk()
+    with held(config, disk):
+        return _enroll(args, config, disk)
+
+
+def _enroll(args: argparse.Namespace, config: Config, disk: Disk) -> int:
     from toolchain.fleet.agent import reports
     from toolchain.fleet.agent.transport import HttpTransport
 
-    config, disk = read_config(args.config), Disk()
-    prepare(config, disk)
     own = identity.load_or_make(config.key, disk)
     if not config.checkin:
         say(f"{config.device} has its key; no server is configured (checkin), so there is nobody to ask")
@@ -56,8 +60,21 @@ def enroll(args: argparse.Namespace) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def held(config: Config, disk: Disk) -> Iterator[None]:
+    """The agent's folder, made and held against other agents, for as long as the context lasts.
+
+    Raises:
+        ConfigError: another agent works there, or there is no root metadata.
+    """
+    disk.folder(config.folder)
+    with alone(config.folder / "lock"):
+        prepare(config, disk)
+        yield
+
+
 def prepare(config: Config, disk: Disk) -> None:
-    """Make the folder, and copy the first root metadata into it; one that is there already stays.
+    """Copy the first root metadata into the folder; one that is there already stays.
 
     Raises:
         ConfigError: there is no root metadata.
@@ -76,8 +93,7 @@ def prepare(config: Config, disk: Disk) -> None:
 def run(args: argparse.Namespace) -> int:
     """Rounds, until we are ended; or one."""
     config, disk = read_config(args.config), Disk()
-    prepare(config, disk)
-    with alone(config.folder / "lock"):
+    with held(config, disk):
         return rounds(config, disk, once=args.once, retry=args.retry)
 
 
@@ -97,10 +113,17 @@ def rounds(config: Config, disk: Disk, *, once: bool, retry: bool = False) -> in
         agent.state = dataclasses.replace(agent.state, failed={})
         world.keeper.save(agent.state)
     say(f"{config.device} runs version {agent.state.running or 'none'} of {config.product}, channel {config.channel}")
-    acts: list[Callable[[], None]] = [agent.start, agent.round]
-    inspected, trouble = time.monotonic(), 0
+    started, trouble = -math.inf, 0
+
+    def start() -> None:
+        nonlocal started
+        agent.start()
+        started = time.monotonic()  # one that failed is repeated
+
     while True:
-        failure = _attempt(acts, transport.begin, once=once)
+        is_due = agent.is_unsettled or time.monotonic() - started > _START_EVERY
+        acts = [start, agent.round] if is_due else [agent.round]
+        failure = _attempt(acts, transport.begin, config.folder, once=once)
         if once:
             if failure is not None:
                 raise failure
@@ -108,25 +131,39 @@ def rounds(config: Config, disk: Disk, *, once: bool, retry: bool = False) -> in
         trouble = trouble + 1 if failure is not None else 0
         transport.close()
         time.sleep(pause(config, agent.next, trouble))
-        acts = [agent.start, agent.round] if agent.state.trying else [agent.round]  # the disk was full, or the like
-        if time.monotonic() - inspected > _INSPECT_EVERY:
-            acts, inspected = [agent.inspect, *acts], time.monotonic()
 
 
-def _attempt(acts: list[Callable[[], None]], begin: Callable[[], None], *, once: bool) -> EdgewrightError | None:
-    """Each of them, whatever the one before said; the first error."""
+def _attempt(
+    acts: list[Callable[[], None]], begin: Callable[[], None], folder: Path, *, once: bool
+) -> EdgewrightError | None:
+    """Each of them, whatever the one before said; the first error. ``folder`` is named where the system names none."""
     first: EdgewrightError | None = None
     for act in acts:
-        try:
-            begin()
-            act()
-        except RefusedError:
-            raise
-        except EdgewrightError as error:
-            if not once or first is not None:
-                say(str(error))
-            first = first or error
+        failure = _failure(begin, act, folder)
+        if failure is not None and (not once or first is not None):
+            say(str(failure))
+        first = first or failure
     return first
+
+
+def _failure(begin: Callable[[], None], act: Callable[[], None], folder: Path) -> EdgewrightError | None:
+    """How it failed; None when it went well. What the system refuses at a place where nobody expected it, too.
+
+    Raises:
+        RefusedError: the server does not want this device, and has said so now.
+    """
+    try:
+        begin()
+        act()
+    except StillRefusedError as error:
+        return error
+    except RefusedError:
+        raise
+    except EdgewrightError as error:
+        return error
+    except OSError as error:
+        return disk_error(Path(error.filename or folder), error)
+    return None
 
 
 def pause(config: Config, wish: float | None, trouble: int) -> float:
@@ -139,42 +176,6 @@ def pause(config: Config, wish: float | None, trouble: int) -> float:
     wanted = config.interval if wish is None else min(max(wish, config.interval), 4 * config.interval)
     wanted = min(wanted * 2 ** min(trouble, 2), 4 * config.interval) if trouble else wanted
     return wanted * (0.9 + draw("pause", config.device) / 500)
-
-
-def status(args: argparse.Namespace) -> int:
-    """What the state says; nothing is changed."""
-    config = read_config(args.config)
-    state = read_state(config.folder / "state.json") or read_state(config.folder / "state.json.bak") or State()
-    slots = Slots(config.folder, Disk())
-    data = {
-        "schema": 1, "device": config.device, "product": config.product, "channel": config.channel,
-        "running": state.running, "slot": state.slot, "current": slots.pointed(),
-        "committed": slots.is_committed(state.slot) if state.slot else False,
-        "attempt": dataclasses.asdict(state.attempt), "failed": dict(state.failed),
-        "latency_before": state.before, "latency_after": state.after, "refused": state.refused,
-        "enrolled": config.key.exists(),
-    }  # fmt: skip
-    write(json.dumps(data, indent=1, sort_keys=True) + "\n" if args.json else _status_text(state, config))
-    return 0
-
-
-def _status_text(state: State, config: Config) -> str:
-    lines = [f"{config.device}: version {state.running or 'none'} of {config.product}, channel {config.channel}"]
-    attempt = state.attempt
-    if attempt.release:
-        ended = attempt.outcome if attempt.stage == "idle" else f"{attempt.outcome}, {attempt.stage}"
-        why = f" ({attempt.reason}: {attempt.detail})" if attempt.reason else ""
-        lines.append(f"newest install: version {attempt.release}, {ended}{why}")
-        lines.append(f"fetched: {attempt.fetched} of {attempt.full} bytes")
-    if state.before is not None or state.after is not None:
-        lines.append(f"median latency: {_seconds(state.before)} before, {_seconds(state.after)} after")
-    lines += [f"not tried again: version {version} ({reason})" for version, reason in state.failed.items()]
-    lines += ["the server refuses this device"] if state.refused else []
-    return "\n".join(lines) + "\n"
-
-
-def _seconds(value: float | None) -> str:
-    return "not measured" if value is None else f"{value * 1e3:.3f} ms"
 
 
 def install_unit(args: argparse.Namespace) -> int:

@@ -71,6 +71,8 @@ _PLAIN: Mapping[str, type] = {
     "public_root": str, "python": str, "interval": float, "check_seconds": float, "check_memory": int,
     "measure_seconds": float, "health_seconds": float,
 }  # fmt: skip
+#: Characters of a label's name, and of what it says, at most.
+MOST_KEY, MOST_VALUE = 64, 1000
 _NEEDED = ("device", "product", "channel", "repository", "folder")
 _TABLES = ("labels", "limits", "provides", "health", "gateway")
 
@@ -133,8 +135,9 @@ def _tables(path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ("labels", "provides"):
         table = _typed(path, name, data.get(name, {}), dict)
-        found[name] = {key: _typed(path, f"{name}.{key}", value, str) for key, value in table.items()}
+        found[name] = {key: _line(path, name, key, value) for key, value in table.items()}
     _known(path, found["provides"], KEYS, "provides.")
+    _decimal(path, found["provides"].get("memory", "0"))
     found["gateway"] = _typed(path, "gateway", data.get("gateway", {}), dict)
     health = _typed(path, "health", data.get("health", []), list)
     found["health"] = tuple(_typed(path, "health", word, str) for word in health)
@@ -143,6 +146,29 @@ def _tables(path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     _known(path, table, tuple(kinds), "limits.")
     found["limits"] = Limits(**{key: _positive(path, key, _typed(path, key, table[key], kinds[key])) for key in table})
     return found
+
+
+def _line(path: Path, name: str, key: str, value: Any) -> str:
+    """A value of a table that goes into reports and enrolments, which carry no others (``documents.report``)."""
+    text: str = _typed(path, f"{name}.{key}"[:80], value, str)
+    if not (key.isprintable() and 0 < len(key) <= MOST_KEY):
+        raise ConfigError(
+            f"{path}: a name in [{name}] cannot be reported", seen=f"{key[:80]!a}, {len(key)} characters",
+            allowed=f"1 to {MOST_KEY} characters that can be printed",
+        )  # fmt: skip
+    if not (text.isprintable() and len(text) <= MOST_VALUE):
+        raise ConfigError(
+            f"{path}: {name}.{key} cannot be reported", seen=f"{text[:80]!a}, {len(text)} characters",
+            allowed=f"at most {MOST_VALUE} characters that can be printed",
+        )  # fmt: skip
+    return text
+
+
+def _decimal(path: Path, memory: str) -> None:
+    if not (memory.isascii() and memory.isdigit()):
+        raise ConfigError(
+            f"{path}: provides.memory must be a number", seen=repr(memory[:80]), allowed='bytes, such as "8325574656"'
+        )
 
 
 def _positive(path: Path, key: str, value: Any) -> Any:

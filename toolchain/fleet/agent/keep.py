@@ -13,6 +13,8 @@ from toolchain.fleet.agent.state import State
 from toolchain.fleet.documents.report import Attempt
 from toolchain.fleet.documents.strict import from_bytes, to_bytes
 
+#: The state's file, and its copy.
+FILES = ("state.json", "state.json.bak")
 #: Name of the floor under the plan's ``sequence``.
 SEQUENCE = "sequence"
 
@@ -21,7 +23,7 @@ class Keeper:
     """Reads and writes ``state.json`` and ``state.json.bak`` in the agent's folder."""
 
     def __init__(self, folder: Path, disk: Disk, slots: Slots, say: Callable[[str], None]) -> None:
-        self.path, self.spare = folder / "state.json", folder / "state.json.bak"
+        self.path, self.spare = (folder / name for name in FILES)
         self._disk, self._slots, self._say = disk, slots, say
 
     def load(self) -> State:
@@ -37,7 +39,8 @@ class Keeper:
             return found
         found = self._from_slots()
         if found.slot or not is_new:
-            self._say(f"both state files are damaged or gone; the slots say that version {found.running} runs")
+            runs = found.running or "none"
+            self._say(f"both state files are damaged or gone; the slots say that version {runs} runs")
             self.save(found)
         return found
 
@@ -52,12 +55,16 @@ class Keeper:
         self._disk.write(self.spare, content)
 
     def _from_slots(self) -> State:
-        """The committed slot that ``current`` leads to, else the newest committed one, else any whole one."""
+        """The committed slot that ``current`` leads to, else the newest committed one, else where ``current`` leads.
+
+        What is in no such slot was never checked to its end: it would be taken for what runs.
+        """
         pointed = self._slots.pointed()
         ranked = []
         for name, record in self._slots.records().items():
             committed = self._slots.is_committed(name)
-            ranked.append((committed, committed and name == pointed, record.release, name, record))
+            if committed or name == pointed:
+                ranked.append((committed, committed and name == pointed, record.release, name, record))
         if not ranked:
             return State()
         *_, name, record = max(ranked, key=lambda row: row[:4])

@@ -17,7 +17,8 @@ from toolchain.fleet.rollout.membership import verdict
 
 Actions = tuple[ev.Action, ...]
 Step = tuple[State, Actions]
-#: Starts of the agent within one install, from its checks to its commit, before the release is held to be the cause.
+#: Starts of the agent within one install, from its checks to its commit, before the release is held to be the cause;
+#: and starts within one switch back, before the attempt is ended without it.
 MOST_STARTS = 3
 #: Seconds between two health checks of a soak, at most.
 PROBE_EVERY = 10.0
@@ -25,6 +26,8 @@ PROBE_EVERY = 10.0
 TELL_EVERY = 60.0
 #: Reasons that say something of the release on this device: it is not tried again by itself.
 LASTING = ("build", "parity", "budget", "slower", "health", "crash")
+#: Characters of a detail to which words are added, at most.
+_MOST_DETAIL = 900
 #: Median latency among a bundle's figures, in seconds.
 LATENCY = "latency_p50"
 
@@ -38,10 +41,13 @@ def _started(state: State, event: ev.Started) -> Step:
     trying, stage = state.trying, state.attempt.stage
     if trying is None or stage in ("idle", "fetching", "staged"):
         return state, _back_to(state, event.pointed)
-    if stage == "rolling-back" or (stage == "soaking" and event.pointed != trying.slot):
+    if stage == "soaking" and event.pointed != trying.slot:
         return _roll_back(state, state.attempt.reason or "crash", state.attempt.detail or "it was interrupted")
     again = dataclasses.replace(trying, starts=trying.starts + 1, since=None)
     state = dataclasses.replace(state, trying=again)
+    if stage == "rolling-back":
+        given_up = again.starts > MOST_STARTS and event.pointed != state.slot
+        return (_not_back(state), (ev.Point(state.slot), ev.Tell())) if given_up else (state, (ev.Point(state.slot),))
     if again.starts >= MOST_STARTS:
         return _give_up(state, "crash", f"the agent was ended {again.starts} times while it was {stage}")
     if stage == "checking":
@@ -151,8 +157,10 @@ def _woken(state: State, event: ev.Woken) -> Step:
 
 def _failed(state: State, event: ev.Failed) -> Step:
     stage = state.attempt.stage
-    if state.trying is None or stage == "rolling-back":
-        return state, ()  # the performer says so; the next start goes on
+    if state.trying is None:
+        return state, ()
+    if stage == "rolling-back":  # the next start goes on, but not for ever
+        return _not_back(state) if state.trying.starts >= MOST_STARTS else state, (ev.Tell(),)
     if event.again and stage == "fetching":
         attempt = dataclasses.replace(state.attempt, stage="fetching", reason=event.reason, detail=event.detail)
         return dataclasses.replace(state, attempt=attempt, trying=None), (ev.Tell(),)
@@ -169,7 +177,14 @@ def _give_up(state: State, reason: str, detail: str) -> Step:
 
 def _roll_back(state: State, reason: str, detail: str) -> Step:
     attempt = dataclasses.replace(state.attempt, stage="rolling-back", reason=reason, detail=detail)
-    return dataclasses.replace(state, attempt=attempt), (ev.Point(state.slot),)
+    trying = dataclasses.replace(state.trying, starts=0) if state.trying else None
+    return dataclasses.replace(state, attempt=attempt, trying=trying), (ev.Point(state.slot),)
+
+
+def _not_back(state: State) -> State:
+    """The end of an attempt whose switch back did not work out; each start goes on trying, and reports go on."""
+    reason, detail = state.attempt.reason, f"{state.attempt.detail[:_MOST_DETAIL]}; the switch back failed"
+    return _ended(state, "rolled-back", reason, detail, failed=reason in LASTING)
 
 
 def _ended(state: State, outcome: str, reason: str = "", detail: str = "", *, failed: bool = False) -> State:

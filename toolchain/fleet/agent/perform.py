@@ -9,51 +9,30 @@ from typing import Any
 from profiles.errors import EdgewrightError, OutputError, RefusedError, UnreachableError, VerificationError
 from toolchain.fleet.agent import events as ev
 from toolchain.fleet.agent import machine, reports
-from toolchain.fleet.agent.answers import UnknownError
-from toolchain.fleet.agent.install import Installer
-from toolchain.fleet.agent.keep import Keeper
-from toolchain.fleet.agent.protocols import CheckError, Clock, Runtime, Trust
-from toolchain.fleet.agent.slots import Slots, damaged
-from toolchain.fleet.agent.state import State
-from toolchain.fleet.documents.report import Answer
-
-Happened = tuple[State, Sequence[ev.Event]]
+from toolchain.fleet.agent.answers import StillRefusedError, UnknownError
+from toolchain.fleet.agent.checking import CHECKS
+from toolchain.fleet.agent.memory import Memory
+from toolchain.fleet.agent.protocols import CheckError
+from toolchain.fleet.agent.slots import damaged
+from toolchain.fleet.agent.words import one_line
+from toolchain.fleet.agent.world import World
 
 
-@dataclasses.dataclass(frozen=True)
-class World:
-    """What an agent works with.
-
-    Attributes:
-        device, labels: from the configuration.
-        keeper, slots, installer, trust, runtime, clock: see their classes.
-        report: sends a report of a state; None where there is no server.
-        say: one line for people.
-    """
-
-    device: str
-    labels: Mapping[str, str]
-    keeper: Keeper
-    slots: Slots
-    installer: Installer
-    trust: Trust
-    runtime: Runtime
-    clock: Clock
-    report: Callable[[State], Answer] | None
-    say: Callable[[str], None]
-
-
-class Agent:
+class Agent(Memory):
     """An agent at work. ``next`` is the server's wish for the next check-in, in seconds; None is none."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
-        self.state = world.keeper.load()
+        super().__init__(world)
         self.next: float | None = None
-        self._trouble: EdgewrightError | None = None
+        self._is_astray = False
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether something was begun that :meth:`start` must end: the disk was full, a board away, or the like."""
+        return self._is_astray or bool(self.state.trying or self.state.unkept)
 
     def start(self) -> None:
-        """After a start of the process: end what was underway, and mend what is damaged.
+        """After a start of the process, and now and then: end what was underway, and mend what is damaged.
 
         Raises:
             EdgewrightError: it did not work out; what runs goes on.
@@ -64,11 +43,19 @@ class Agent:
             if record is None or record.release != trying.release or damaged(world.slots.path(trying.slot),
                                                                             record.bundle):  # fmt: skip
                 self._run(ev.Failed("files", "what was fetched is damaged on this disk"))
-        self._run(ev.Started(world.slots.pointed()))
+        self._is_astray, pointed = False, world.slots.pointed()
+        self._run(ev.Started(pointed))
         self.inspect()
-        if self.state.slot and not world.slots.is_committed(self.state.slot):
-            self._commit(ev.Commit(self.state.slot))
+        self._keep_running(was_there=pointed == self.state.slot)
         self._end()
+
+    def _keep_running(self, *, was_there: bool) -> None:
+        """Mark the running release again where that did not work out, or its board had gone back from it."""
+        slot, state = self.state.slot, self.state
+        if not slot or self._is_astray or (was_there and not state.unkept and self.world.slots.is_committed(slot)):
+            return
+        if (error := self._marked(slot)) is not None:
+            self._remember(error)
 
     def inspect(self) -> None:
         """Compare every file of the running release with its hash, and mend what differs."""
@@ -87,29 +74,19 @@ class Agent:
             self._remember(error)
 
     def round(self) -> None:
-        """Look for a plan, and follow it to the end.
+        """Look for a plan, and follow it to the end; nothing new begins while ``current`` cannot be led back.
 
         Raises:
             RefusedError: the server does not want this device; nothing was installed.
             EdgewrightError: what went wrong; the release that runs is untouched, or was gone back to.
         """
-        if self.state.refused:
+        if self.state.refused or self._is_astray:
             self._keep_and_tell()
-        if not self.state.refused:
+        if self.state.refused and not isinstance(self._trouble, RefusedError):  # it was asked, and gave no answer
+            self._remember(_still_refused())
+        elif not self.state.refused and not self._is_astray:
             self._run(ev.Due())
         self._end()
-
-    def _end(self) -> None:
-        trouble, self._trouble = self._trouble, None
-        if trouble is not None:
-            raise trouble
-
-    def _remember(self, error: EdgewrightError) -> None:
-        """The first error of a round is the one that it ends with; a refusal comes before all others."""
-        if self._trouble is None or (isinstance(error, RefusedError) and not isinstance(self._trouble, RefusedError)):
-            self._trouble = error
-        elif error is not self._trouble:
-            self.world.say(str(error))
 
     def _run(self, event: ev.Event) -> None:
         waiting: list[ev.Event] = [event]
@@ -119,40 +96,9 @@ class Agent:
             for action in actions:
                 waiting += self._perform(action)
 
-    def _kept(self, after: State) -> None:
-        """Keep a state before anything follows from it.
-
-        Once the switch may have been made, a full disk must not stop us from watching, committing and going back: what
-        is kept then says that the switch was underway, and a start before there is room again goes on from there.
-        """
-        if after == self.state:
-            return
-        self._announce(after)
-        try:
-            self.world.keeper.save(after)
-        except OutputError as error:
-            if self.state.attempt.stage not in ("switching", "soaking", "rolling-back"):
-                raise
-            self._remember(error)
-        self.state = after
-
-    def _announce(self, after: State) -> None:
-        old, new = self.state.attempt, after.attempt
-        if (old.stage, old.outcome, old.release) == (new.stage, new.outcome, new.release):
-            return
-        words = new.outcome if new.stage == "idle" else new.stage
-        why = f": {new.reason}: {new.detail}" if new.reason else ""
-        self.world.say(f"version {new.release}: {words}{why}")
-        if new.stage == "idle" and new.outcome in ("failed", "refused", "rolled-back"):
-            self._remember(
-                VerificationError(
-                    f"version {new.release} is not installed: {new.reason}",
-                    seen=new.detail,
-                    next_step=f"version {after.running} runs" if after.running else "nothing runs yet",
-                )
-            )
-
     def _perform(self, action: ev.Action) -> Sequence[ev.Event]:
+        if check := CHECKS.get(type(action)):
+            return (check(self.world, action),)
         return _ACTS[type(action)](self, action)
 
     def _refresh(self, action: ev.Refresh) -> Sequence[ev.Event]:
@@ -169,71 +115,55 @@ class Agent:
         try:
             return (self.world.installer.fetch(self.state, action),)
         except CheckError as error:
-            return (ev.Failed(error.reason, reports.one_line(error.detail)),)
+            return (ev.Failed(error.reason, one_line(error.detail)),)
         except UnreachableError as error:
             self._remember(error)
-            return (ev.Failed("download", reports.one_line(str(error)), again=True),)
+            return (ev.Failed("download", one_line(str(error)), again=True),)
         except OutputError as error:
             self._remember(error)
-            return (ev.Failed("space", reports.one_line(str(error)), again=True),)
+            return (ev.Failed("space", one_line(str(error)), again=True),)
         except VerificationError as error:
             self._remember(error)
             reason = "files" if self.world.trust.knows(action.release) else "trust"
-            return (ev.Failed(reason, reports.one_line(str(error))),)
-
-    def _build(self, action: ev.Build) -> Sequence[ev.Event]:
-        return self._checked(self.world.runtime.build, action.slot, ev.Built())
-
-    def _compare(self, action: ev.Compare) -> Sequence[ev.Event]:
-        return self._checked(self.world.runtime.golden, action.slot, ev.Matched())
-
-    def _checked(self, check: Callable[[Any], None], slot: str, fine: ev.Event) -> Sequence[ev.Event]:
-        try:
-            check(self.world.slots.path(slot))
-        except CheckError as error:
-            return (ev.Failed(error.reason, error.detail),)
-        return (fine,)
-
-    def _measure(self, action: ev.Measure) -> Sequence[ev.Event]:
-        world, before = self.world, None
-        try:
-            if action.running:
-                before = world.runtime.latency(world.slots.path(action.running)).get(machine.LATENCY)
-        except CheckError as error:
-            world.say(f"the running release cannot be measured: {error.detail}")
-        try:
-            return (ev.Measured(world.runtime.latency(world.slots.path(action.slot)), before),)
-        except CheckError as error:
-            return (ev.Failed(error.reason, error.detail),)
+            return (ev.Failed(reason, one_line(str(error))),)
 
     def _point(self, action: ev.Point) -> Sequence[ev.Event]:
         try:
             self.world.slots.point(action.slot)
         except (OutputError, UnreachableError) as error:
+            self._is_astray = True
             self._remember(error)
             reason = "space" if isinstance(error, OutputError) else "download"
-            return (ev.Failed(reason, reports.one_line(str(error))),)
+            return (ev.Failed(reason, one_line(str(error))),)
+        self._is_astray = False
         return (ev.Pointed(self.world.clock.steady()),)
-
-    def _probe(self, action: ev.Probe) -> Sequence[ev.Event]:
-        trouble = self.world.runtime.health(self.world.slots.path(action.slot))
-        return (ev.Probed(self.world.clock.steady(), trouble),)
 
     def _wait(self, action: ev.Wait) -> Sequence[ev.Event]:
         self.world.clock.sleep(action.seconds)
         return (ev.Woken(),)
 
     def _commit(self, action: ev.Commit) -> Sequence[ev.Event]:
-        try:
-            self.world.slots.commit(action.slot)
-        except OutputError as error:  # the state says it, too
+        if (error := self._marked(action.slot)) is not None:
             self.world.say(str(error))
         return ()
+
+    def _marked(self, slot: str) -> OutputError | None:
+        """Commit a slot. What went wrong is in the state, and thereby in the next report, until it was made good."""
+        failure = None
+        try:
+            self.world.slots.commit(slot)
+        except OutputError as error:
+            failure = error
+        unkept = one_line(str(failure)) if failure else ""
+        if self.state.unkept != unkept:
+            self._noted(dataclasses.replace(self.state, unkept=unkept))
+        return failure
 
     def _keep_and_tell(self, action: ev.Tell | None = None) -> Sequence[ev.Event]:
         """Count, keep, send; a report that is lost does no harm."""
         report = self.world.report
         if report is None:
+            self._refused(False)  # nobody is there any more who could take it back
             return ()
         try:
             counted = reports.counted(self.state, self.world.clock.wall())
@@ -243,22 +173,29 @@ class Agent:
             self.next = answer.next
             self._refused(False)
         except UnknownError as error:  # what was enrolled once goes on being served: plans and releases are public
-            self.world.say(f"no report: {reports.one_line(str(error))}")
+            self.world.say(f"no report: {one_line(str(error))}")
+            self._refused(False)
         except RefusedError as error:
             self._remember(error)
             self._refused(True)
         except EdgewrightError as error:
             self.state = reports.counted_on(self.state, error)
-            self.world.say(f"no report: {reports.one_line(str(error))}")
+            self.world.say(f"no report: {one_line(str(error))}")
         return ()
 
     def _refused(self, is_refused: bool) -> None:
         if self.state.refused != is_refused:
-            self._kept(dataclasses.replace(self.state, refused=is_refused))
+            self._noted(dataclasses.replace(self.state, refused=is_refused))
+
+
+def _still_refused() -> StillRefusedError:
+    return StillRefusedError(
+        "the server refuses this device", seen="that was its newest answer; just now it gave none",
+        next_step="if the device was taken back, see that the server can be reached; else ask who runs the fleet",
+    )  # fmt: skip
 
 
 _ACTS: Mapping[type, Callable[[Agent, Any], Sequence[ev.Event]]] = {
-    ev.Refresh: Agent._refresh, ev.Fetch: Agent._fetch, ev.Build: Agent._build, ev.Compare: Agent._compare,
-    ev.Measure: Agent._measure, ev.Point: Agent._point, ev.Probe: Agent._probe, ev.Wait: Agent._wait,
+    ev.Refresh: Agent._refresh, ev.Fetch: Agent._fetch, ev.Point: Agent._point, ev.Wait: Agent._wait,
     ev.Commit: Agent._commit, ev.Tell: Agent._keep_and_tell,
 }  # fmt: skip

@@ -13,13 +13,13 @@ from toolchain.fleet.agent.config import Config
 from toolchain.fleet.agent.disk import Disk
 from toolchain.fleet.agent.install import Installer
 from toolchain.fleet.agent.keep import Keeper
-from toolchain.fleet.agent.perform import World
 from toolchain.fleet.agent.protocols import Runtime
 from toolchain.fleet.agent.runtime import BundleRuntime
 from toolchain.fleet.agent.slots import Slots
 from toolchain.fleet.agent.state import State
 from toolchain.fleet.agent.transport import HttpTransport
 from toolchain.fleet.agent.trust import TufTrust
+from toolchain.fleet.agent.world import World
 from toolchain.fleet.documents.report import Answer
 
 #: Seconds that a report may take; it never holds up an install for long.
@@ -62,7 +62,7 @@ def world_of(config: Config, disk: Disk, say: Callable[[str], None]) -> tuple[Wo
     installer = Installer(config.folder, trust, transport, disk, slots=slots, has=has, installed=installed)
     world = World(
         config.device, config.labels, Keeper(config.folder, disk, slots, say), slots, installer, trust, runtime, clock,
-        _reporter(config, has, clock), say,
+        _reporter(config, has, clock, say), say,
     )  # fmt: skip
     return world, transport
 
@@ -93,9 +93,13 @@ def _hands(config: Config, disk: Disk, say: Callable[[str], None]) -> tuple[Slot
     return BoardSlots(config.folder, disk, steps, say), board
 
 
-def _reporter(config: Config, has: dict[str, str], clock: SystemClock) -> Callable[[State], Answer] | None:
-    """What sends reports; None without a server, or before the device was enrolled."""
+def _reporter(
+    config: Config, has: dict[str, str], clock: SystemClock, say: Callable[[str], None]
+) -> Callable[[State], Answer] | None:
+    """What sends reports; None without a server, or before the device was enrolled, which is said."""
     own = identity.load(config.key)
+    if config.checkin and own is None:
+        say(f"{config.device} is not enrolled, and sends no reports; for that, run: edgewright-agent enroll")
     if not config.checkin or own is None:
         return None
     limits = dataclasses.replace(config.limits, total_seconds=_REPORT_SECONDS)

@@ -12,6 +12,7 @@ from toolchain.fleet.agent.config import Config
 from toolchain.fleet.agent.identity import Identity
 from toolchain.fleet.agent.protocols import Transport
 from toolchain.fleet.agent.state import State
+from toolchain.fleet.agent.words import one_line
 from toolchain.fleet.documents.report import LATENCIES, MOST_REPORT, Answer, Attempt, Report
 from toolchain.fleet.documents.strict import from_bytes
 
@@ -49,7 +50,7 @@ def report_of(state: State, config: Config, agent: str, provides: Mapping[str, s
     try:
         return Report(
             device=config.device, counter=state.counter, time=wall, product=config.product, channel=config.channel,
-            running=state.running, agent=agent, attempt=plain(state.attempt), provides=lines(provides),
+            running=state.running, agent=agent, attempt=attempt_of(state), provides=lines(provides),
             labels=lines(config.labels), before=_measured(state.before), after=_measured(state.after),
         )  # fmt: skip
     except ValueError as error:
@@ -66,14 +67,16 @@ def _measured(latency: float | None) -> float | None:
     return latency if not latency or LATENCIES[0] <= latency <= LATENCIES[1] else None
 
 
+def attempt_of(state: State) -> Attempt:
+    """The newest attempt; of one that ended well, whether it is kept, too."""
+    attempt = plain(state.attempt)
+    detail = attempt.detail or one_line(state.unkept and f"not kept yet: {state.unkept}")
+    return dataclasses.replace(attempt, detail=detail)
+
+
 def plain(attempt: Attempt) -> Attempt:
     """With a detail that a report may carry."""
     return dataclasses.replace(attempt, detail=one_line(attempt.detail))
-
-
-def one_line(text: str) -> str:
-    """Without characters that cannot be printed, 1000 characters at most."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:1000]
 
 
 def send(transport: Transport, identity: Identity, report: Report) -> Answer:

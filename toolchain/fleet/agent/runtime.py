@@ -11,7 +11,7 @@ from pathlib import Path
 from profiles.errors import EdgewrightError, MissingToolError, ToolCrashError
 from targets.execute import Finished, run_program
 from toolchain.fleet.agent.protocols import CheckError
-from toolchain.fleet.agent.reports import one_line
+from toolchain.fleet.agent.words import one_line
 
 RUNTIME, BUNDLE = "runtime.pyz", "bundle"
 #: What exit codes of ``runtime.pyz`` say (profiles/exit_codes.py), by command.
@@ -114,5 +114,5 @@ def figures(data: bytes) -> dict[str, float]:
             for name, metric in metrics.items()
             if isinstance(metric.get("value"), (int, float))
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise CheckError("crash", f"profile.json cannot be read: {type(error).__name__}") from error

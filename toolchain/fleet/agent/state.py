@@ -22,8 +22,8 @@ class Trying:
         most_slower: from the plan.
         builds: the device compiles.
         budget: limits on measurements.
-        starts: how often the agent began anew since the checks began: an install that ends the agent each time is
-            given up.
+        starts: how often the agent began anew since the checks began, or since the switch back did: an install that
+            ends the agent each time is given up.
         since: when the soak began, in seconds of the clock that the events carry; None is not yet.
         told: when the server was told last, by the same clock.
     """
@@ -54,6 +54,7 @@ class State:
         latest: the latest time that was seen, in seconds since 1970.
         before, after: median latencies in seconds around the newest attempt.
         refused: the server did not want this device's newest report.
+        unkept: why the running release could not be marked as committed, or kept by its board; empty when it is.
     """
 
     slot: str = ""
@@ -68,6 +69,7 @@ class State:
     before: float | None = None
     after: float | None = None
     refused: bool = False
+    unkept: str = ""
 
     def __post_init__(self) -> None:
         if self.slot not in ("", *SLOTS) or (self.trying and self.trying.slot not in SLOTS):

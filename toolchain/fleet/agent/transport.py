@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urljoin, urlsplit
 
-from profiles.errors import UnreachableError, VerificationError
+from profiles.errors import ConfigError, UnreachableError, VerificationError
 from toolchain.fleet.agent.answers import MOST_ANSWER, Limits, check, origin, too_long, too_slow, unreachable
+from toolchain.fleet.agent.words import one_line
 
 _CHUNK = 1 << 16
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -125,10 +126,19 @@ class HttpTransport:
         raise UnreachableError(f"too many redirects for {path}", allowed=str(_MOST_REDIRECTS))
 
     def _redirected(self, url: str, location: str) -> str:
-        target = urljoin(url, location)
-        if not location or origin(target) != self._origin:
+        """The address that a redirect leads to.
+
+        Raises:
+            VerificationError: it is none, leads elsewhere, or to another scheme.
+        """
+        try:
+            target = urljoin(url, location)
+            stays = bool(location) and _is_plain(target) and origin(target) == self._origin
+        except (ValueError, ConfigError):
+            stays = False
+        if not stays:
             raise VerificationError(
-                "a redirect must stay on the same server", seen=location[:200], allowed=self._origin_text()
+                "a redirect must stay on the same server", seen=one_line(location)[:200], allowed=self._origin_text()
             )
         return target
 
@@ -186,17 +196,25 @@ class HttpTransport:
         limit = threading.Timer(2 * self.limits.patience, connection.cut, (over,))
         limit.daemon = True
         limit.start()
-        try:
+
+        def ask() -> http.client.HTTPResponse:
             connection.request(method, target, body, {"User-Agent": "edgewright-agent", **headers})
             answer = connection.getresponse()
             if over.is_set():  # http.client takes a cut connection for the end of the head
                 raise too_slow(url, "no answer in time")
             return answer
+
+        try:
+            return ask()
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
             if not reused or over.is_set():
                 raise
             connection.close()
-            connection.request(method, target, body, {"User-Agent": "edgewright-agent", **headers})
-            return connection.getresponse()
+            return ask()
         finally:
             limit.cancel()
+
+
+def _is_plain(url: str) -> bool:
+    """Whether it can stand in a request as it is: ASCII without blanks and control characters (RFC 3986, 2)."""
+    return url.isascii() and url.isprintable() and " " not in url

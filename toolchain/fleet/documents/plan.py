@@ -72,7 +72,8 @@ class Plan:
         product, channel: whose.
         sequence: larger in every plan of this channel: a device never follows a smaller one.
         release: the version to go to.
-        state: ``running``; ``paused`` and ``aborted`` let nobody begin; ``complete`` is open to all.
+        state: ``running``; ``paused`` and ``aborted`` let nobody begin; ``complete`` opens all waves, and who
+            is in none of them stays as it is.
         salt: goes into the hash that draws devices, so that canaries change from rollout to rollout.
         waves: in order.
         open_waves: so many of them, from the first, may install.

@@ -15,31 +15,39 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from profiles.errors import ConfigError, EdgewrightError, UnreachableError
-from profiles.exit_codes import exit_code
+from profiles.streams import tell, write
+from targets.program import guarded
+from toolchain.fleet.agent.cli import Parser
 from toolchain.fleet.gateway.commands import COMMANDS, reason_of
 from toolchain.fleet.gateway.place import Place
+
+PROGRAM = "python -m toolchain.fleet.gateway"
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is that of :mod:`profiles.exit_codes`."""
     logging.getLogger("smpclient").setLevel(logging.CRITICAL)  # what it would print is in our errors
-    options = _parser().parse_args(words)
+    given = list(sys.argv[1:] if words is None else words)
+    return guarded(PROGRAM, lambda: _act(_parser().parse_args(given)), debug="--debug" in given)
+
+
+def _act(options: argparse.Namespace) -> int:
     try:
-        answer = COMMANDS[options.command](_place(options), options.slot, _say)
+        answer = COMMANDS[options.command](_place(options), options.slot, tell)
     except EdgewrightError as error:
         told = {each: getattr(error, each) for each in ("wanted", "seen", "allowed", "next_step")}
         again = isinstance(error, UnreachableError)
-        print(json.dumps({"reason": reason_of(options.command, error), "again": again, "error": told}))
-        print(error, file=sys.stderr)
-        return exit_code(error)
-    print(json.dumps(answer))
+        write(json.dumps({"reason": reason_of(options.command, error), "again": again, "error": told}) + "\n")
+        raise
+    write(json.dumps(answer) + "\n")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m toolchain.fleet.gateway", description=__doc__)
+    parser = Parser(prog=PROGRAM, description=__doc__, allow_abbrev=False)
     parser.add_argument("command", choices=tuple(COMMANDS))
     parser.add_argument("slot", type=Path, nargs="?", help="a slot of the agent; 'status' and 'back' go without")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     for each in dataclasses.fields(Place):
         kind = {"Path": Path, "float": float}.get(str(each.type), str)
         needed = each.default is dataclasses.MISSING
@@ -51,10 +59,6 @@ def _place(options: argparse.Namespace) -> Place:
     if options.slot is None and options.command not in ("status", "back"):
         raise ConfigError(f"'{options.command}' needs a slot", seen="none", allowed="a folder with a signed image")
     return Place(**{each.name: getattr(options, each.name) for each in dataclasses.fields(Place)})
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from profiles.errors import (
     UnsupportedError,
     VerificationError,
 )
-from toolchain.fleet.gateway.flash import Step, check_platform, install, keep, next_step, restart
+from toolchain.fleet.gateway.board import check_platform, go_back, keep
+from toolchain.fleet.gateway.flash import NotStartedError, Step, install, next_step
 from toolchain.fleet.gateway.image import IMAGE, Identity, check_image
 from toolchain.fleet.gateway.place import Place
 from toolchain.fleet.gateway.smp_line import SmpLine, smp_line
@@ -62,6 +63,7 @@ def keep_slot(place: Place, slot: Path, say: Said) -> Answer:
     wanted = _wanted(place, slot)
 
     async def ask(line: SmpLine) -> Answer:
+        await check_platform(line, place)
         if next_step(await line.images(), wanted) is not Step.DONE:
             await install(line, place, wanted, (slot / IMAGE).read_bytes(), told=say)
         await keep(line, wanted)
@@ -74,11 +76,7 @@ def back(place: Place, slot: Path | None, say: Said) -> Answer:
     """End a trial: the board runs what it ran before, which nobody here may know."""
 
     async def ask(line: SmpLine) -> Answer:
-        held = await line.images()
-        on_trial = any((each.active and not each.confirmed) or each.pending for each in held)
-        if on_trial:
-            await restart(line, place, held)
-        return {"restarted": on_trial}
+        return {"restarted": await go_back(line, place)}
 
     return _with_line(place, ask)
 
@@ -118,8 +116,8 @@ def reason_of(command: str, error: EdgewrightError) -> str:
     """The word of ``documents.report.Reason`` for an error."""
     if isinstance(error, (UnsupportedError, MissingToolError)):
         return "depends"
+    if isinstance(error, (ToolCrashError, NotStartedError)):
+        return "crash"
     if isinstance(error, VerificationError):
         return "parity" if command in ("golden", "latency") else "trust"
-    if isinstance(error, ToolCrashError):
-        return "crash"
     return "download" if isinstance(error, UnreachableError) else "internal"  # "download" may be tried again

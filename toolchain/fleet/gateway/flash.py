@@ -6,18 +6,21 @@ goes on after a power failure of the gateway or of the board by being called aga
 
 from __future__ import annotations
 
-import asyncio
 import enum
-import time
 from collections.abc import Callable, Sequence
 
-from profiles.errors import UnreachableError, VerificationError
+from profiles.errors import VerificationError
+from toolchain.fleet.gateway.board import check_platform, restart
 from toolchain.fleet.gateway.image import Identity, Version
 from toolchain.fleet.gateway.place import Place
 from toolchain.fleet.gateway.smp_line import Held, Progress, SmpLine
 
 #: From any state of a board to the wanted one it takes nine steps at most; more are a board that goes round in circles.
 MOST_STEPS = 10
+
+
+class NotStartedError(VerificationError):
+    """A board that tried new firmware, and runs the firmware of before. To try again would wear its flash in vain."""
 
 
 class Step(enum.Enum):
@@ -68,7 +71,8 @@ async def install(
 
     Raises:
         UnreachableError: the line was lost, or the board does not come back.
-        VerificationError: the board refuses the image, or its bootloader does.
+        VerificationError: the board refuses the image.
+        NotStartedError: its bootloader does, or the firmware ended before it could answer.
         UnsupportedError: the image is too large.
     """
     await check_platform(line, place)
@@ -105,65 +109,9 @@ async def _tests(line: SmpLine, wanted: Identity, *, must: bool) -> bool:
     return True
 
 
-def _not_started(place: Place) -> VerificationError:
-    return VerificationError(
+def _not_started(place: Place) -> NotStartedError:
+    return NotStartedError(
         "the board did not start the new firmware", seen="after a restart it runs the firmware of before",
-        allowed=f"an image for {place.board}, signed with the key of its bootloader, not older than what runs",
+        allowed=f"an image for {place.board}, signed with the key of its bootloader, that does not fault at its start",
         next_step="compare the key of the bootloader with the public half of the fleet's firmware key",
     )  # fmt: skip
-
-
-async def check_platform(line: SmpLine, place: Place) -> None:
-    """Ask the board for its name where the gateway's configuration has one.
-
-    Raises:
-        VerificationError: it is another board.
-    """
-    if not place.platform:
-        return
-    seen = await line.platform()
-    if seen != place.platform:
-        raise VerificationError(
-            f"the board at {place.smp} is not the one of the configuration", seen=seen or "it does not say its name",
-            allowed=place.platform, next_step="check which board is plugged in, and 'platform' in [gateway]",
-        )  # fmt: skip
-
-
-async def restart(line: SmpLine, place: Place, before: Sequence[Held]) -> None:
-    """Reset the board, and wait until it answers with another state of its slots than before.
-
-    Raises:
-        UnreachableError: it does not in ``place.boot`` seconds.
-    """
-    await line.reset()
-    end = time.monotonic() + place.boot
-    while True:
-        await asyncio.sleep(place.pause)
-        try:
-            if await line.images(tries=1) != tuple(before):
-                return
-            seen = "it answers, and has not restarted"
-        except UnreachableError as error:
-            seen = error.seen
-            await line.reopen()
-        if time.monotonic() > end:
-            raise UnreachableError(
-                f"the board at {place.smp} does not come back", seen=seen, allowed=f"{place.boot:g} s",
-                next_step="press its reset: MCUboot goes back to the confirmed firmware",
-            )  # fmt: skip
-
-
-async def keep(line: SmpLine, wanted: Identity) -> None:
-    """Confirm the image, which must run; again is no harm.
-
-    Raises:
-        VerificationError: the board runs something else, as after a restart during the trial.
-    """
-    active = next((each for each in await line.images() if each.active), None)
-    if active is None or active.digest != wanted.digest:
-        raise VerificationError(
-            "the board does not run what is to be kept", seen=active.version if active else "nothing",
-            allowed=".".join(map(str, wanted.version)), next_step="install it again",
-        )  # fmt: skip
-    if not active.confirmed:
-        await line.confirm(wanted.digest)

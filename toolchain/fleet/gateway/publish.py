@@ -7,16 +7,20 @@ import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from profiles.errors import ConfigError, UnsupportedError
 from toolchain.fleet.documents.release import File, Packed
 from toolchain.fleet.gateway.image import IMAGE
 from toolchain.fleet.gateway.sign import Slot, sign_firmware
-from toolchain.fleet.publish.blobs import Blobs
-from toolchain.fleet.trust.repository import Repository
+
+if TYPE_CHECKING:  # publishing imports this module
+    from toolchain.fleet.publish.blobs import Blobs
+    from toolchain.fleet.trust.repository import Repository
 
 #: Name of the firmware key: its file is ``keys/firmware.pem``, and passphrases are asked for by this name.
 KEY = "firmware"
+_BINARY, _MANIFEST = "bundle/firmware.bin", "bundle/manifest.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,42 +42,71 @@ def with_images(bundles: Sequence[Packed], blobs: Blobs, repository: Repository,
     """Bundles whose boards' firmware is signed, where ``fleet.toml`` has a table ``[firmware]``; else as they are.
 
     Raises:
+        ConfigError: a bundle is for a real board, and there is no such table: every gateway would refuse it.
         EdgewrightError: as :func:`with_image`.
     """
     settings = repository.home.settings.firmware
     if settings is None:
+        for each in bundles:
+            if _is_flashed(each, blobs):
+                raise _no_key(each.depends.board, repository.home.folder)
         return tuple(bundles)
     slots = {name: Slot(each.address, int(each.size), each.header) for name, each in settings.slots.items()}
     once = functools.cache(repository.keys.passphrase)  # a prompt asks once, however many boards there are
     firmware = Firmware(repository.home.folder / settings.key, once, slots)
-    return tuple(with_image(each, blobs, firmware, release) for each in bundles)
+    return tuple(
+        with_image(each, blobs, firmware, release) if each.depends.board in slots or _firmware(each) else each
+        for each in bundles
+    )
 
 
-def with_image(bundle: Packed, blobs: Blobs, firmware: Firmware | None, release: int) -> Packed:
+def with_image(bundle: Packed, blobs: Blobs, firmware: Firmware, release: int) -> Packed:
     """The bundle with an image signed as this release; a bundle that is for no board stays as it is.
 
     Also for a release that repeats an older one: its firmware gets the new version, because boards do not go back.
 
     Raises:
-        ConfigError: there is no firmware key, or nothing is known of the board's slots.
+        ConfigError: the firmware key cannot be used, or nothing is known of the board's slots.
         UnsupportedError: the bundle has no firmware, or it is too large for the slot.
     """
-    if not bundle.depends.board:
+    board, binary = bundle.depends.board, _firmware(bundle)
+    if not board:
         return bundle
-    board = bundle.depends.board
-    if firmware is None or board not in firmware.slots:
+    if board not in firmware.slots:
         raise ConfigError(
-            f"cannot sign firmware for {board}",
-            seen="no firmware key" if firmware is None else "its slots are unknown",
-            allowed=", ".join(firmware.slots) if firmware else "", next_step="see docs/guide/fleet-microcontrollers.md",
+            f"cannot sign firmware for {board}", seen="its slots are unknown", allowed=", ".join(firmware.slots),
+            next_step=f"add a table [firmware.slots.{board}] to fleet.toml: see docs/guide/fleet-microcontrollers.md",
         )  # fmt: skip
-    files = {each.path: each for each in bundle.files}
-    try:
-        binary, manifest = (blobs.path(files[f"bundle/{name}"].content) for name in ("firmware.bin", "manifest.json"))
-    except KeyError as error:
-        raise UnsupportedError(f"the bundle for {board} has no firmware", seen=f"no {error}") from error
-    device = json.loads(manifest.read_bytes())["device"]
-    passphrase = firmware.passphrase(KEY)
-    image = sign_firmware(device, binary.read_bytes(), firmware.slots[board], firmware.key, passphrase, release=release)
+    if binary is None:
+        raise UnsupportedError(f"the bundle for {board} has no firmware", seen=f"no {_BINARY}")
+    passphrase, data = firmware.passphrase(KEY), blobs.path(binary.content).read_bytes()
+    image = sign_firmware(
+        _device(bundle, blobs), data, firmware.slots[board], firmware.key, passphrase, release=release
+    )
     others = tuple(each for each in bundle.files if each.path != IMAGE)
     return dataclasses.replace(bundle, files=(*others, File(IMAGE, blobs.add(image))), builds=True)
+
+
+def _firmware(bundle: Packed) -> File | None:
+    return next((each for each in bundle.files if each.path == _BINARY), None)
+
+
+def _device(bundle: Packed, blobs: Blobs) -> Mapping[str, Any]:
+    manifest = next(each for each in bundle.files if each.path == _MANIFEST)
+    device: Mapping[str, Any] = json.loads(blobs.path(manifest.content).read_bytes())["device"]
+    return device
+
+
+def _is_flashed(bundle: Packed, blobs: Blobs) -> bool:
+    """Whether only a gateway can install it: emulated boards run under a plain agent, as well."""
+    is_board = bundle.depends.board and _firmware(bundle) is not None
+    return bool(is_board and _device(bundle, blobs).get("reach") == "serial")
+
+
+def _no_key(board: str, home: Path) -> ConfigError:
+    return ConfigError(
+        f"cannot sign firmware for {board}: gateways install signed firmware only",
+        seen=f"no table [firmware] in {home / 'fleet.toml'}",
+        allowed=f"[firmware] and [firmware.slots.{board}] with address and size of the board's slot",
+        next_step="make a firmware key, and add both tables: see docs/guide/fleet-microcontrollers.md",
+    )

@@ -11,12 +11,15 @@ import dataclasses
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from profiles.errors import EdgewrightError, UnreachableError, UnsupportedError, VerificationError
+from profiles.errors import UnreachableError, VerificationError
 from targets.serial_address import parse_serial
 from toolchain.fleet.gateway.place import Place
+from toolchain.fleet.gateway.smp_errors import plain, refusal, told
 
 #: How often a request is sent before the board counts as gone.
 _TRIES = 3
+#: How often a board may ask for bytes of an image again.
+_MOST_STUCK = 20
 Progress = Callable[[int, int], None]
 
 
@@ -58,10 +61,11 @@ class SmpLine:
         answer = await self._ask(ImageStatesRead, "what its slots hold", tries=tries)
         return tuple(
             Held(
-                each.slot, bytes(each.hash or b""), each.version, bool(each.active), bool(each.confirmed),
+                each.slot, bytes(each.hash or b""), plain(each.version), bool(each.active), bool(each.confirmed),
                 bool(each.pending),
             )
             for each in answer.images
+            if not each.image  # a second image is that of another core, and has slots of its own
         )  # fmt: skip
 
     async def platform(self) -> str:
@@ -72,7 +76,7 @@ class SmpLine:
             answer = await self._ask(OSApplicationInfoRead, "its name", format="i")
         except VerificationError:
             return ""
-        return str(answer.output)
+        return plain(answer.output)
 
     async def test(self, digest: bytes) -> None:
         """Start this image at the next reset, once."""
@@ -89,36 +93,55 @@ class SmpLine:
         await self._ask(ImageStatesWrite, what, hash=digest, confirm=confirm)
 
     async def reset(self) -> None:
-        """Start the board anew."""
+        """Start the board anew. It may do so before its answer is out; asked again it would start a second time."""
         from smpclient.requests.os_management import ResetWrite
 
-        await self._ask(ResetWrite, "to start anew")
+        with contextlib.suppress(UnreachableError):
+            await self._ask(ResetWrite, "to start anew", tries=1)
 
     async def upload(self, image: bytes, progress: Progress) -> None:
         """Bring an image into the slot that does not run; a broken upload goes on, as far as the board can.
 
         Raises:
             UnreachableError: the line was lost.
-            EdgewrightError: the board refuses the image.
+            EdgewrightError: the board refuses the image, or never has enough of it.
         """
         failures, furthest = 0, 0
         while True:
             try:
-                async with _told(self._place):
-                    # upgrade: "only upgrade should be allowed" (SMP specification, image upload): no older firmware
-                    async for offset in self._client.upload(image, upgrade=True, first_timeout_s=self._place.boot):
-                        failures, furthest = 0 if offset > furthest else failures, max(offset, furthest)
-                        progress(offset, len(image))
+                async for offset in self._offsets(image):
+                    failures, furthest = 0 if offset > furthest else failures, max(offset, furthest)
+                    progress(offset, len(image))
                 return
             except UnreachableError:
                 failures += 1
                 if failures >= _TRIES:
                     raise
+                await self.reopen()
+
+    async def _offsets(self, image: bytes) -> AsyncIterator[int]:
+        """How many bytes the board has, after each of its answers to one upload."""
+        # upgrade: "only upgrade should be allowed" (SMP specification, image upload): no older firmware
+        answers = self._client.upload(image, upgrade=True, first_timeout_s=self._place.boot)
+        before, stuck = -1, 0
+        while True:
+            async with told(self._place):
+                offset = await anext(answers, None)
+            if offset is None:
+                return
+            stuck += offset <= before
+            if not 0 <= offset <= len(image) or stuck > _MOST_STUCK:
+                raise VerificationError(
+                    "the board does not take the image", seen=f"it asks for byte {offset}", next_step="restart it",
+                    allowed=f"bytes of an image of {len(image)}, one after the other",
+                )  # fmt: skip
+            before = offset
+            yield offset
 
     async def reopen(self) -> None:
         """Open the port anew: that of a board with USB of its own goes away when it restarts. May be too early."""
         with contextlib.suppress(UnreachableError):
-            async with _told(self._place):
+            async with told(self._place):
                 await self._client.disconnect()
                 await self._client.connect()
 
@@ -127,51 +150,16 @@ class SmpLine:
 
         for attempt in range(tries):
             try:
-                async with _told(self._place):
+                async with told(self._place):
                     answer = await self._client.request(kind(**fields))
                 break
             except UnreachableError:
                 if attempt == tries - 1:
                     raise
+                await self.reopen()  # the rest of a damaged answer goes, and a port that came back is a new one
         if not success(answer):
             raise refusal(answer, what)
         return answer
-
-
-def refusal(answer: Any, what: str) -> EdgewrightError:
-    """The error for a board that said no."""
-    from smp.image_management import IMG_MGMT_ERR
-
-    code = getattr(getattr(answer, "err", None), "rc", None)
-    seen = code.name if code is not None else getattr(getattr(answer, "rc", None), "name", str(answer)[:200])
-    words = f"the board refused {what}"
-    plain = seen.lower().replace("_", " ")
-    if code is IMG_MGMT_ERR.INVALID_IMAGE_TOO_LARGE:
-        return UnsupportedError(words, seen=plain, next_step="choose a smaller model, or give the board larger slots")
-    if code is IMG_MGMT_ERR.CURRENT_VERSION_IS_NEWER:
-        step = "publish a release with a larger version: boards do not go back"
-        return VerificationError(words, seen=plain, allowed="a version larger than the one that runs", next_step=step)
-    return VerificationError(words, seen=plain)
-
-
-@contextlib.asynccontextmanager
-async def _told(place: Place) -> AsyncIterator[None]:
-    """Errors of smpclient and of the serial port in our words."""
-    from smpclient.exceptions import SMPClientException, SMPUploadError
-    from smpclient.transport import SMPTransportDisconnected
-
-    try:
-        yield
-    except SMPUploadError as error:
-        answer = error.args[0] if error.args else error
-        if isinstance(answer, str):
-            raise VerificationError("the board did not keep what was uploaded", seen=answer[:200]) from error
-        raise refusal(answer, "the image") from error
-    except (SMPTransportDisconnected, OSError, SMPClientException) as error:
-        raise UnreachableError(
-            f"lost the board at {place.smp}", seen=f"{error}"[:200] or type(error).__name__,
-            allowed=f"an answer within {place.answer:g} s", next_step="check cable and power of the board",
-        ) from error  # fmt: skip
 
 
 @contextlib.asynccontextmanager
@@ -185,11 +173,12 @@ async def smp_line(place: Place) -> AsyncIterator[SmpLine]:
     from smpclient.transport.serial import SMPSerialTransport
 
     address = parse_serial(place.smp)
-    async with _told(place):
-        transport = SMPSerialTransport(baudrate=address.baud, exclusive=True, write_timeout=place.answer)
-        client = SMPClient(transport, address.port, timeout_s=place.answer)
-        await client.connect()
+    transport = SMPSerialTransport(baudrate=address.baud, exclusive=True, write_timeout=place.answer)
+    client = SMPClient(transport, address.port, timeout_s=place.answer)
     try:
+        async with told(place):
+            await client.connect()
         yield SmpLine(client, place)
     finally:
-        await client.disconnect()
+        with contextlib.suppress(OSError):
+            await client.disconnect()

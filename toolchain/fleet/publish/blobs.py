@@ -83,6 +83,7 @@ class Blobs:
                 raise VerificationError(
                     f"{name} changed while it was published", seen=f"sha256 {blob.sha256[:16]}…", allowed=wanted[:16]
                 )
+            self.use_again(blob)
             if not (self.has(blob) and hash_of(self.path(blob)) == blob.sha256):
                 self._place(temporary, self.path(blob))
             return blob
@@ -99,6 +100,11 @@ class Blobs:
         flush(final.parent)
         if made:
             flush(final.parent.parent)
+
+    def use_again(self, blob: Blob) -> None:
+        """Note that a file that may be there already is about to be a part of a release, so that nobody removes it."""
+        with contextlib.suppress(OSError):  # whether it is there is looked at when the release is signed
+            os.utime(self.path(blob))
 
     def sweep(self) -> None:
         """Remove what writers who were killed left a day ago or longer."""

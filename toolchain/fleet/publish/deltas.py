@@ -79,7 +79,11 @@ class Deltas:
         return fits and base != content and self._blobs.has(base)
 
     def _new(self, base: Blob, content: Blob) -> Blob | None:
-        old, new = (self._blobs.path(blob).read_bytes() for blob in (base, content))
+        try:
+            old = self._blobs.path(base).read_bytes()
+        except FileNotFoundError:  # an old release whose files are being removed
+            return None
+        new = self._blobs.path(content).read_bytes()
         patch = make_patch(old, new)
         if len(patch) > SHARE * len(new):
             return None

@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from profiles.errors import ConfigError
+from profiles.errors import ConfigError, VerificationError
 from toolchain.fleet.documents import checks, strict
 from toolchain.fleet.documents.release import Packed, Release
 from toolchain.fleet.gateway.publish import with_images
@@ -15,6 +15,7 @@ from toolchain.fleet.home import Home
 from toolchain.fleet.publish.blobs import Blobs
 from toolchain.fleet.publish.deltas import RELEASES, Deltas
 from toolchain.fleet.publish.packing import pack
+from toolchain.fleet.publish.pruning import blobs_of
 from toolchain.fleet.trust.repository import Repository
 
 #: Called with what is done now, how many files are done, and of how many.
@@ -83,6 +84,7 @@ def repeat(
     old = repository.release(product, version)
     blobs = Blobs(home.repository)
     for file in (file for bundle in old.bundles for file in bundle.files):
+        blobs.use_again(file.content)
         blobs.check(file.content)
     bundles = tuple(
         dataclasses.replace(each, files=tuple(dataclasses.replace(file, deltas=()) for file in each.files))
@@ -132,8 +134,19 @@ def _sign(repository: Repository, blobs: Blobs, draft: Release, on_progress: Pro
             raise ConfigError(
                 "the release has too many files", seen=f"{size} bytes of JSON", allowed=f"{strict.MOST_BYTES} bytes"
             )
-        if repository.add_release_after(release, max(versions, default=0)):
-            return release
+        with repository.locked():
+            _all_there(release, blobs)
+            if repository.add_release_after(release, max(versions, default=0)):
+                return release
+
+
+def _all_there(release: Release, blobs: Blobs) -> None:
+    """Files of old releases are removed under the same lock: none that this one shares with them may be gone."""
+    for blob in blobs_of(release):
+        if not blobs.has(blob):
+            raise VerificationError(
+                f"wanted {blobs.path(blob)}", seen="it went while the release was made", next_step="publish again"
+            )
 
 
 def _with_deltas(bundles: Sequence[Packed], deltas: Deltas, on_progress: Progress) -> tuple[Packed, ...]:

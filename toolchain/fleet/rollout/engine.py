@@ -12,25 +12,28 @@ from typing import Literal
 
 from toolchain.fleet.documents.plan import Plan
 from toolchain.fleet.rollout.facts import Facts
+from toolchain.fleet.rollout.gates import gate, stops
 from toolchain.fleet.rollout.policy import Policy
-from toolchain.fleet.rollout.tally import Tally, members, tallies
+from toolchain.fleet.rollout.tally import Member, Tally, members, tallies
 
 Action = Literal["none", "wait", "open", "stop", "complete"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """What must be remembered between two looks.
+    """What must be remembered between two looks. Times are seconds since 1970.
 
     Attributes:
         first: sequence of the rollout's first plan.
-        opened: when the newest wave opened, seconds since 1970.
+        opened: when the newest wave opened.
         met: since when its gate has been met; None if it is not.
+        began: when the rollout did; nothing that a person or the engine does later moves it.
     """
 
     first: int
     opened: float
     met: float | None = None
+    began: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +67,12 @@ class Decision:
     why: tuple[str, ...]
 
 
+def everyone(rollout: Rollout, facts: Sequence[Facts], now: float) -> list[Member]:
+    """Every device with its wave and where it stands at ``now``, seconds since 1970."""
+    progress, silent = rollout.progress, rollout.policy.silent
+    return members(rollout.plan, progress.first, facts, now - silent, progress.began - silent)
+
+
 def advance(rollout: Rollout, facts: Sequence[Facts], now: float) -> Decision:
     """Look at the fleet and decide.
 
@@ -73,97 +82,38 @@ def advance(rollout: Rollout, facts: Sequence[Facts], now: float) -> Decision:
         now: seconds since 1970.
     """
     policy, plan, progress = rollout.policy, rollout.plan, rollout.progress
+    counted = tallies(plan, everyone(rollout, facts, now))
     if plan.state in ("paused", "aborted"):
-        return Decision("none", None, progress, (f"the rollout is {plan.state}",))
-    counted = tallies(plan, members(plan, progress.first, facts, now - policy.silent))
+        return Decision("none", None, progress, (f"the rollout is {plan.state}", *_not_called_back(plan, counted)))
     if reasons := stops(policy, plan, counted):
         stopped = dataclasses.replace(plan, state="aborted", sequence=plan.sequence + 1)
         return Decision("stop", stopped, dataclasses.replace(progress, met=None), reasons)
     if plan.state == "complete":
-        return Decision("none", None, progress, ("the rollout is complete",))
+        return Decision("none", None, progress, (f"the rollout is complete{_coverage(counted)}",))
     missing = gate(policy, plan, counted, now - progress.opened)
     met = None if missing else min(now, now if progress.met is None else progress.met)
     progress = dataclasses.replace(progress, met=met)
     if missing or (rest := _soaks(rollout, met, now)):
         return Decision("wait", None, progress, missing or rest)
-    return _onward(rollout, progress, now)
+    return _onward(rollout, progress, counted, now)
 
 
-def stops(policy: Policy, plan: Plan, counted: Mapping[int | None, Tally]) -> tuple[str, ...]:
-    """Why everything stops, in sentences; empty if nothing does."""
-    found = []
-    for number, each in counted.items():
-        if number is None and plan.state != "complete":
-            continue
-        name = "(no wave)" if number is None else plan.waves[number].name
-        if policy.too_many(each.troubled, each.reachable):
-            found.append(
-                f"{each.troubled} of {each.reachable} devices of wave '{name}' rolled back, failed or fell silent in "
-                f"the middle, allowed {_allowed(policy, each)}"
-            )
-        if each.parity > policy.parity * each.reachable + 1e-9 and each.parity > policy.tolerated:
-            found.append(
-                f"{each.parity} of {each.reachable} devices of wave '{name}' compute other numbers, allowed "
-                f"{policy.parity:.2%}"
-            )
-        if _slow(policy, each) and _share_missing(policy, each, 0) is None:
-            found.append(f"wave '{name}' is {each.slower:.1%} slower in the median, allowed {policy.slower:.1%}")
-    return tuple(found)
-
-
-def _allowed(policy: Policy, each: Tally) -> str:
-    return f"{max(policy.tolerated, int(policy.errors * each.reachable + 1e-9))}"
-
-
-def _slow(policy: Policy, each: Tally) -> bool:
-    return policy.slower is not None and each.slower is not None and each.slower > policy.slower
-
-
-def gate(policy: Policy, plan: Plan, counted: Mapping[int | None, Tally], waited: float) -> tuple[str, ...]:
-    """What is missing before the wave after the newest open one may open; empty is met.
-
-    Args:
-        policy: the rules.
-        plan: the rollout's.
-        counted: from :func:`toolchain.fleet.rollout.tally.tallies`.
-        waited: seconds since the newest wave opened.
-    """
-    if not plan.open_waves:
+def _not_called_back(plan: Plan, counted: Mapping[int | None, Tally]) -> tuple[str, ...]:
+    """What devices do that have begun before they learn of a stop; the agent asks for no plan before its end."""
+    begun = sum(each.underway for each in counted.values())
+    if not begun:
         return ()
-    newest = counted[plan.open_waves - 1]
-    name = plan.waves[plan.open_waves - 1].name
-    found = []
-    waits = waited < policy.timeout
-    through = [counted[number] for number in range(plan.open_waves)]
-    lost = sum(each.vanished for each in through) if waits else 0
-    committed = sum(each.committed for each in through) - lost
-    if committed < policy.least:
-        rest = f" ({lost} committed and fell silent)" if lost else ""
-        found.append(f"{committed} devices of all open waves have committed, wanted {policy.least}{rest}")
-    if share := _share_missing(policy, newest, 0 if waits else newest.silent, newest.vanished if waits else 0):
-        found.append(f"wave '{name}': {share}")
-    if _slow(policy, newest):
-        found.append(f"wave '{name}' is {newest.slower:.1%} slower in the median, allowed {policy.slower:.1%}")
-    return tuple(found)
+    return (f"{begun} of the devices have begun and are not called back: each commits or goes back by itself",)
 
 
-def _share_missing(policy: Policy, each: Tally, given_up: int, vanished: int = 0) -> str | None:
-    """What the share of committed devices lacks. Who is tolerated, given up, or fitted by no bundle is not asked.
-
-    Args:
-        vanished: committed devices that fell silent and do not count as committed.
-    """
-    of = each.devices - each.refused - given_up - min(each.troubled, policy.tolerated)
-    committed = each.committed - vanished
-    if committed >= policy.committed * of - 1e-9:
-        return None
-    parts = {
-        "underway": each.underway, "not begun": each.waiting, "went wrong": each.troubled,
-        "held up by network or disk": each.held_up, "silent": each.silent,
-        "committed and fell silent": vanished,
-    }  # fmt: skip
-    rest = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-    return f"{committed} of {of} devices have committed, wanted {policy.committed:.0%} ({rest})"
+def _coverage(counted: Mapping[int | None, Tally]) -> str:
+    """Which share of the devices the waves cover, where it is not all of them."""
+    left, all_of_them = counted[None].devices, sum(each.devices for each in counted.values())
+    if not left:
+        return ""
+    inside = all_of_them - left
+    share = f"{inside} of {all_of_them} devices ({inside / all_of_them:.1%})"
+    return f": the waves cover {share}, the others stay as they are"
 
 
 def _soaks(rollout: Rollout, met: float | None, now: float) -> tuple[str, ...]:
@@ -174,15 +124,11 @@ def _soaks(rollout: Rollout, met: float | None, now: float) -> tuple[str, ...]:
     return (f"wave '{name}' has met its gate and is watched for another {left:.0f} s",)
 
 
-def _onward(rollout: Rollout, progress: Progress, now: float) -> Decision:
+def _onward(rollout: Rollout, progress: Progress, counted: Mapping[int | None, Tally], now: float) -> Decision:
     policy, plan = rollout.policy, rollout.plan
     if plan.open_waves == len(plan.waves):
-        if not any(wave.percent >= 100 for wave in plan.waves):
-            return Decision(
-                "wait", None, progress, ("all waves are through; devices that are in none stay as they are",)
-            )
         done = dataclasses.replace(plan, state="complete", sequence=plan.sequence + 1)
-        return Decision("complete", done, progress, ("all waves are through",))
+        return Decision("complete", done, progress, (f"all waves are through{_coverage(counted)}",))
     wave = plan.waves[plan.open_waves]
     if wave.name in policy.approvals and wave.name not in rollout.approved:
         return Decision("wait", None, progress, (f"wave '{wave.name}' waits for a person's approval",))
@@ -190,4 +136,5 @@ def _onward(rollout: Rollout, progress: Progress, now: float) -> Decision:
     before = (
         f"the gate of wave '{plan.waves[plan.open_waves - 1].name}' is met" if plan.open_waves else "it is the first"
     )
-    return Decision("open", opened, Progress(progress.first, now), (f"wave '{wave.name}' opens: {before}",))
+    onward = dataclasses.replace(progress, opened=now, met=None)
+    return Decision("open", opened, onward, (f"wave '{wave.name}' opens: {before}",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from toolchain.fleet.rollout.engine import Decision, Rollout, advance
-from toolchain.fleet.rollout.facts import Facts, standing
+from toolchain.fleet.rollout.facts import Facts, Standing, standing, vanished
 from toolchain.fleet.rollout.membership import Verdict, draw, verdict
 
 _STANDS = {
@@ -16,6 +16,17 @@ _STANDS = {
     "held-up": "it could not try yet, which does not count against the release: {reason}",
     "refused": "no bundle of the release fits it; it does not count",
     "silent": "it has not checked in for {away:.0f} s, longer than the {silent:.0f} s after which a device is silent",
+}
+_WAITS = {
+    True: "it was silent already when the rollout began: its wave waits for it {timeout:.0f} s at most",
+    False: "it fell silent since the rollout began: its wave counts it as not committed until it is heard of again",
+}
+#: What an abort, a stop by the engine, or a pause means for a device that has begun. It learns of it from the plan,
+#: which it looks at before it begins, and not again before it is through.
+_STOPPED = {
+    "committed": "it keeps what it has committed: only 'edgewright fleet rollback' brings an older release",
+    "underway": "it is not called back: it commits if it stays healthy for its soak of {soak:g} s, else it goes back",
+    "fetching": "it gives up when it looks at the plan next; if it has begun again already, it goes on to the end",
 }
 
 
@@ -53,13 +64,28 @@ def _belongs(rollout: Rollout, device: Facts, found: Verdict) -> str:
 def _stands(rollout: Rollout, device: Facts, now: float) -> str:
     policy = rollout.policy
     found = standing(rollout.plan, rollout.progress.first, device, now - policy.silent)
-    if found == "silent" and not device.seen:
-        return "stands: it has never checked in"
-    words = _STANDS[found].format(
+    words = [_STANDS[found] if device.seen or found != "silent" else "it has never checked in"]
+    quiet = vanished(rollout.plan, device, now - policy.silent)
+    if quiet:
+        words.append(_STANDS["silent"])
+    if quiet or found == "silent":
+        words.append(_WAITS[device.seen < rollout.progress.began - policy.silent])
+    if rollout.plan.state in ("paused", "aborted") and (stopped := _stopped(rollout, device, found)):
+        words.append(_STOPPED[stopped])
+    return "stands: " + "; ".join(words).format(
         running=device.running, stage=device.stage, outcome=device.outcome, reason=device.reason,
         because=f" because of {device.reason}" if device.reason else "", away=now - device.seen, silent=policy.silent,
+        timeout=policy.timeout, soak=rollout.plan.soak,
     )  # fmt: skip
-    return f"stands: {words}"
+
+
+def _stopped(rollout: Rollout, device: Facts, found: Standing) -> str:
+    """The key of :data:`_STOPPED`; empty for a device that the stop keeps from beginning, or that is through."""
+    if found == "committed":
+        return "committed" if device.running == rollout.plan.release else ""
+    if found not in ("underway", "held-up") or device.outcome != "underway":
+        return ""
+    return "fetching" if device.stage in ("fetching", "staged") else "underway"
 
 
 def _next(decision: Decision) -> list[str]:

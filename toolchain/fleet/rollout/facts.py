@@ -50,10 +50,9 @@ class Facts:
         return self.after / self.before - 1
 
 
-def vanished(plan: Plan, first: int, facts: Facts, silent_since: float) -> bool:
-    """Whether a device committed in this rollout and was not heard of since: perhaps the release did that to it."""
-    here = facts.release == plan.release and facts.sequence >= first
-    return here and facts.running >= plan.release and facts.seen < silent_since
+def vanished(plan: Plan, facts: Facts, silent_since: float) -> bool:
+    """Whether a device has committed and is not heard of: perhaps the release did that to it."""
+    return facts.running >= plan.release and facts.seen < silent_since
 
 
 def standing(plan: Plan, first: int, facts: Facts, silent_since: float) -> Standing:

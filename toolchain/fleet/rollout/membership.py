@@ -54,14 +54,13 @@ def verdict(plan: Plan, device: str, labels: Mapping[str, str], running: int, no
         return Verdict(False, f"version {running} runs already, the plan asks for {plan.release}", wave)
     if plan.state in ("paused", "aborted"):
         return Verdict(False, f"the rollout of version {plan.release} is {plan.state}", wave)
-    if wave is None and plan.state != "complete":
+    if wave is None:
         return Verdict(False, "this device is in none of the waves", wave)
-    if plan.state != "complete" and wave is not None and wave >= plan.open_waves:
+    if plan.state != "complete" and wave >= plan.open_waves:
         return Verdict(False, f"wave '{plan.waves[wave].name}' is not open yet", wave)
     if plan.windows and not any(within(window, now) for window in plan.windows):
         return Verdict(False, "it is outside of the maintenance windows", wave)
-    name = "all" if wave is None else plan.waves[wave].name
-    return Verdict(True, f"wave '{name}' is open for version {plan.release}", wave)
+    return Verdict(True, f"wave '{plan.waves[wave].name}' is open for version {plan.release}", wave)
 
 
 def within(window: Window, now: float) -> bool:

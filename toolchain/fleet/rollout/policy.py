@@ -23,8 +23,10 @@ class Policy:
         tolerated: so many devices of a wave may roll back or fail, whatever their share is; the share ``committed`` is
             then that of the others.
         soak: how long the gate must have been met before the next wave opens.
-        silent: a device that did not check in for so long is silent.
-        timeout: how long an open wave waits for its silent devices, also for those that committed before.
+        silent: a device that did not check in for so long is silent: until it is heard of again it does not count as
+            committed, whatever it did before.
+        timeout: how long an open wave waits for devices that were silent already when the rollout began. For those that
+            fall silent later it waits until they are heard of, revoked or removed: silence never opens a gate.
         approvals: names of waves that a person must approve before they open.
     """
 

@@ -14,12 +14,19 @@ from toolchain.fleet.rollout.membership import wave_of
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """A device, its wave's number (None is none), where it stands, and whether it committed and then fell silent."""
+    """A device in a rollout.
+
+    Attributes:
+        wave: number of its wave; None is none.
+        vanished: it has committed and is silent.
+        gone: it was silent already when the rollout began, and is still.
+    """
 
     facts: Facts
     wave: int | None
     standing: Standing
     vanished: bool = False
+    gone: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +39,9 @@ class Tally:
             :class:`toolchain.fleet.store.overview.WaveView`; they add up to ``devices``.
         parity: the troubled ones that computed other numbers.
         slower: median of ``after / before - 1``; None if nothing was measured.
-        vanished: the committed ones that fell silent after this rollout's release.
+        lost: the troubled ones that fell silent in the middle; the others said what went wrong.
+        vanished: the committed ones that are silent.
+        gone: the silent and vanished ones that were silent already when the rollout began.
     """
 
     devices: int
@@ -45,7 +54,14 @@ class Tally:
     silent: int
     parity: int
     slower: float | None
+    lost: int = 0
     vanished: int = 0
+    gone: int = 0
+
+    @property
+    def heard(self) -> int:
+        """Devices that have committed and are heard of: silence proves nothing."""
+        return self.committed - self.vanished
 
     @property
     def reachable(self) -> int:
@@ -53,17 +69,20 @@ class Tally:
         return self.devices - self.refused - self.silent
 
 
-def members(plan: Plan, first: int, facts: Iterable[Facts], silent_since: float) -> list[Member]:
-    """Every device with its wave and where it stands; see :func:`toolchain.fleet.rollout.facts.standing`."""
-    return [
-        Member(
-            each,
-            wave_of(plan, each.device, each.labels),
-            standing(plan, first, each, silent_since),
-            vanished(plan, first, each, silent_since),
-        )
-        for each in facts
-    ]
+def members(
+    plan: Plan, first: int, facts: Iterable[Facts], silent_since: float, gone_since: float = 0.0
+) -> list[Member]:
+    """Every device with its wave and where it stands; see :func:`toolchain.fleet.rollout.facts.standing`.
+
+    Args:
+        gone_since: who was heard last before this time was silent already when the rollout began.
+    """
+    found = []
+    for each in facts:
+        stands, quiet = standing(plan, first, each, silent_since), vanished(plan, each, silent_since)
+        gone = (quiet or stands == "silent") and each.seen < gone_since
+        found.append(Member(each, wave_of(plan, each.device, each.labels), stands, quiet, gone))
+    return found
 
 
 def tally(plan: Plan, those: Sequence[Member]) -> Tally:
@@ -81,7 +100,9 @@ def tally(plan: Plan, those: Sequence[Member]) -> Tally:
         silent=count["silent"],
         parity=sum(each.standing == "troubled" and each.facts.reason == "parity" for each in those),
         slower=statistics.median(changes) if changes else None,
+        lost=sum(each.standing == "troubled" and each.facts.outcome in ("underway", "committed") for each in those),
         vanished=sum(each.vanished for each in those),
+        gone=sum(each.gone for each in those),
     )
 
 

@@ -88,8 +88,9 @@ def serve(home: Home, store: Store, setup: Setup) -> None:
     page = None if setup.page == "nobody" else _page(store)
     app = make_app(checkin, home.repository, prefix=prefix, page=page, everyone=setup.page == "everyone")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # the library tells of every signature that is not good; the check-in does that in one line
-    logging.getLogger("securesystemslib").setLevel(logging.WARNING)
+    # the libraries tell of every signature that is not good, or not there; the check-in does that in one line
+    for library in ("securesystemslib", "tuf"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     with _listening(setup) as listener:
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, lifespan="off",

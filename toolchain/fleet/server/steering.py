@@ -4,45 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 
 from profiles.errors import ConfigError, UnreachableError
-from toolchain.fleet.documents import strict
-from toolchain.fleet.documents.plan import Plan, Window
-from toolchain.fleet.rollout.acts import Drawn, act, waves_of
-from toolchain.fleet.rollout.engine import Decision
+from profiles.suggest import did_you_mean
+from toolchain.fleet.documents.plan import Plan
+from toolchain.fleet.rollout.acts import act
+from toolchain.fleet.rollout.engine import Decision, Rollout, advance
 from toolchain.fleet.rollout.explain import explain
-from toolchain.fleet.rollout.policy import Policy
 from toolchain.fleet.server.mover import Publisher, publish
+from toolchain.fleet.server.wishes import Wish, check_names, drafted, remarks
 from toolchain.fleet.store import Store
 from toolchain.fleet.store.rows import Kept
 
+__all__ = ["WAIT", "Steering", "Wish"]
+
 #: Seconds to wait for a server that is just moving the rollouts.
 WAIT = 30.0
-#: Bytes by which a plan may grow in the course of its rollout.
-ROOM = 1024
-
-
-@dataclasses.dataclass(frozen=True)
-class Wish:
-    """A rollout as a person asks for it; see :class:`toolchain.fleet.documents.plan.Plan` for the fields.
-
-    Attributes:
-        waves: in order.
-        soak: seconds on each device; the policy's is that of a wave.
-        salt: what canaries are drawn with; empty is a new one.
-    """
-
-    product: str
-    channel: str
-    release: int
-    waves: tuple[Drawn, ...]
-    policy: Policy = dataclasses.field(default_factory=Policy)
-    soak: float = 60.0
-    windows: tuple[Window, ...] = ()
-    most_slower: float | None = None
-    salt: str = ""
 
 
 class Steering:
@@ -58,22 +36,31 @@ class Steering:
     def __init__(self, store: Store, publisher: Publisher, clock: Callable[[], float], who: str) -> None:
         self._store, self._publisher, self._clock, self._who = store, publisher, clock, who
 
-    def start(self, wish: Wish, *, known: Sequence[int] | None = None, why: str = "") -> Plan:
+    def start(
+        self,
+        wish: Wish,
+        *,
+        known: Sequence[int] | None = None,
+        whole: Callable[[], None] = lambda: None,
+        why: str = "",
+    ) -> Plan:
         """Begin a rollout, which replaces the channel's one before; its first wave opens when the rollouts are moved.
 
         Args:
             wish: what to begin.
             known: versions that the repository has; None leaves that to others.
+            whole: raises ConfigError if the release cannot be fetched; asked when nobody can remove files of it.
             why: for the log.
 
         Raises:
             ConfigError: there is no such release, or the wish makes no sense.
         """
-        self._check_names(wish, known)
+        check_names(wish, known)
         now = self._clock()
         with self._alone():
-            plan = self._plan(wish)
-            if not self._store.begin(wish.policy, plan, why or f"version {wish.release}", self._who, now):
+            whole()
+            plan, said = self._plan(wish), [why or f"version {wish.release}", *self.remarks(wish)]
+            if not self._store.begin(wish.policy, plan, "; ".join(said), self._who, now):
                 raise _changed()
             publish(self._store, self._publisher, self._kept(wish.product, wish.channel), plan)
         return plan
@@ -84,35 +71,20 @@ class Steering:
         Raises:
             ConfigError: as :meth:`start`.
         """
-        self._check_names(wish, known)
+        check_names(wish, known)
         self._plan(wish)
 
-    @staticmethod
-    def _check_names(wish: Wish, known: Sequence[int] | None) -> None:
-        if known is not None and wish.release not in known:
-            versions = ", ".join(str(each) for each in sorted(known)[-10:]) or "none"
-            raise ConfigError(f"{wish.product} has no version {wish.release}", seen=versions, next_step="fleet publish")
-        if unknown := sorted(set(wish.policy.approvals) - {each.name for each in wish.waves}):
-            raise ConfigError("an approval is asked for a wave that is not there", seen=", ".join(unknown))
+    def remarks(self, wish: Wish) -> tuple[str, ...]:
+        """What a person should know who begins this; see :func:`toolchain.fleet.server.wishes.remarks`."""
+        before = self._store.rollout(wish.product, wish.channel)
+        devices = [each for each in self._store.devices(wish.product, wish.channel) if each.revoked is None]
+        return remarks(wish, before.rollout.plan if before else None, len(devices))
 
     def _plan(self, wish: Wish) -> Plan:
         before = self._store.rollout(wish.product, wish.channel)
         there = self._publisher.plan(wish.product, wish.channel)
         newest = max(before.rollout.plan.sequence if before else 0, there.sequence if there else 0)
-        salt = wish.salt or secrets.token_hex(8)
-        rows = [each for each in self._store.devices(wish.product, wish.channel) if each.revoked is None]
-        _check_newer(wish, [each.facts.running for each in rows])
-        waves = waves_of(wish.waves, [(each.device, each.labels) for each in rows], salt)
-        try:
-            plan = Plan(
-                product=wish.product, channel=wish.channel, sequence=newest + 1, release=wish.release, state="running",
-                salt=salt, waves=waves, open_waves=0, soak=wish.soak, windows=wish.windows,
-                most_slower=wish.most_slower,
-            )  # fmt: skip
-        except ValueError as error:
-            raise ConfigError("this rollout makes no sense", seen=str(error)) from error
-        _check_size(plan)
-        return plan
+        return drafted(wish, self._store.devices(wish.product, wish.channel), newest)
 
     def act(self, product: str, channel: str, what: str, why: str = "") -> Plan:
         """``pause``, ``resume`` or ``abort``.
@@ -133,19 +105,26 @@ class Steering:
             publish(self._store, self._publisher, kept, plan)
         return plan
 
+    def not_called_back(self, product: str, channel: str) -> tuple[str, ...]:
+        """What devices do that had begun when a rollout was paused or aborted, in sentences; none if there are none.
+
+        Raises:
+            ConfigError: there is no such rollout.
+        """
+        kept = self._kept(product, channel)
+        if kept.rollout.plan.state not in ("paused", "aborted"):
+            return ()
+        return advance(kept.rollout, self._store.facts(product, channel), self._clock()).why[1:]
+
     def approve(self, product: str, channel: str, wave: str) -> None:
         """Agree that a wave opens.
 
         Raises:
-            ConfigError: there is no such rollout or wave, or it needs no approval.
+            ConfigError: there is no such rollout or wave, or it needs no approval, or that comes too late.
         """
         with self._alone():
             kept = self._kept(product, channel)
-            if wave not in kept.rollout.policy.approvals:
-                raise ConfigError(
-                    f"wave '{wave[:80]}' waits for nobody's approval",
-                    allowed=", ".join(kept.rollout.policy.approvals) or "none needs one",
-                )
+            _check_approval(kept.rollout, wave)
             self._store.approve(kept, wave, self._who, self._clock())
 
     def explain(self, device: str) -> list[str]:
@@ -165,8 +144,11 @@ class Steering:
     def _kept(self, product: str, channel: str) -> Kept:
         kept = self._store.rollout(product, channel)
         if kept is None:
+            known = ", ".join("/".join(each.channel) for each in self._store.rollouts())
             raise ConfigError(
-                f"there is no rollout of {product[:80]} on {channel[:80]}", next_step="edgewright fleet rollout start"
+                f"there is no rollout of {product[:80]} on {channel[:80]}",
+                seen=f"rollouts of {known}" if known else "none at all",
+                next_step="check --product and --channel, or: edgewright fleet rollout start",
             )
         return kept
 
@@ -178,27 +160,18 @@ class Steering:
             yield
 
 
-def _check_newer(wish: Wish, running: Sequence[int]) -> None:
-    """A device never goes to a smaller version, so that nothing would happen, and the rollout would be complete."""
-    if running and min(running) > wish.release:
-        back = f"--product {wish.product} --channel {wish.channel} --to {wish.release}"
+def _check_approval(rollout: Rollout, wave: str) -> None:
+    plan, asked = rollout.plan, rollout.policy.approvals
+    if wave not in asked:
         raise ConfigError(
-            f"all devices of {wish.product} on {wish.channel} run a newer version than {wish.release}",
-            seen=f"version {min(running)} or more",
-            allowed="a version that some device does not have yet",
-            next_step=f"edgewright fleet rollback {back}",
+            f"wave '{wave[:80]}' waits for nobody's approval",
+            allowed=", ".join(asked) or "none needs one",
+            next_step=did_you_mean(wave, asked),
         )
-
-
-def _check_size(plan: Plan) -> None:
-    size, most = len(strict.to_bytes(plan)), strict.MOST_BYTES - ROOM
-    if size > most:
-        raise ConfigError(
-            "the plan of this rollout is too large for devices, because it names too many of them",
-            seen=f"{size} bytes",
-            allowed=f"{most} bytes",
-            next_step="use a percentage in place of a number of devices",
-        )
+    if plan.state in ("aborted", "complete"):
+        raise ConfigError(f"wave '{wave}' does not open any more", seen=f"the rollout is {plan.state}")
+    if wave in [each.name for each in plan.waves[: plan.open_waves]]:
+        raise ConfigError(f"wave '{wave}' is open already", seen="it was approved before it opened")
 
 
 def _changed() -> ConfigError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import dataclasses
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, RowMapping, bindparam, select
 
 from toolchain.fleet.documents.report import Report
 from toolchain.fleet.rollout.facts import Facts
-from toolchain.fleet.store.rows import DeviceRow, HistoryRow, Identity, from_text, measured, to_text
+from toolchain.fleet.store.rows import DeviceRow, HistoryRow, Identity, Reported, from_text, measured, to_text
 from toolchain.fleet.store.schema import MOST_HISTORY, devices, history, reports
 
 _ATTEMPT = ("release", "sequence", "stage", "outcome", "reason", "detail", "fetched", "full")
@@ -26,10 +25,10 @@ _RELABEL = (
     .values(labels=bindparam("v_labels"), channel=bindparam("v_channel"))
 )
 _FORGET = history.delete().where(history.c.device == bindparam("of"), history.c.number <= bindparam("old"))
+_REPORTED = tuple(each.name for each in dataclasses.fields(Reported))
 _LISTED = select(
-    devices.c.name, devices.c.product, devices.c.channel, devices.c.labels, devices.c.enrolled, devices.c.revoked,
-    reports.c.seen, reports.c.skew, reports.c.running, reports.c.agent, reports.c.provides,
-    *(reports.c[name] for name in _ATTEMPT), reports.c.before, reports.c.after,
+    devices.c.name.label("device"), devices.c.product, devices.c.channel, devices.c.labels, devices.c.enrolled,
+    devices.c.revoked, reports.c.skew, reports.c.agent, reports.c.provides, *(reports.c[name] for name in _REPORTED),
 ).join(reports, reports.c.device == devices.c.name)  # fmt: skip
 _FACTS = (
     select(
@@ -85,18 +84,16 @@ def list_devices(connection: Connection, product: str = "", channel: str = "", d
     query = _LISTED.order_by(devices.c.name)
     for column, value in ((devices.c.product, product), (devices.c.channel, channel), (devices.c.name, device)):
         query = query.where(column == value) if value else query
-    return [_device(row) for row in connection.execute(query).tuples()]
+    return [_device(row) for row in connection.execute(query).mappings()]
 
 
-def _device(row: Sequence[Any]) -> DeviceRow:
-    values: list[Any] = list(row)
-    values[3], values[10] = from_text(values[3]), from_text(values[10])
-    values[-2:] = [measured(value) for value in values[-2:]]
-    return DeviceRow(*values)
+def _device(row: RowMapping) -> DeviceRow:
+    texts = {name: from_text(row[name]) for name in ("labels", "provides")}
+    latencies = {name: measured(row[name]) for name in ("before", "after")}
+    return DeviceRow(**{**row, **texts, **latencies})
 
 
 def list_history(connection: Connection, device: str) -> list[HistoryRow]:
     """What changed on a device, the newest first."""
-    names = ("number", "seen", "running", *_ATTEMPT, "before", "after")
-    query = select(*(history.c[name] for name in names)).where(history.c.device == device)
-    return [HistoryRow(*row) for row in connection.execute(query.order_by(history.c.number.desc()))]
+    query = select(history.c.number, *(history.c[name] for name in _REPORTED)).where(history.c.device == device)
+    return [HistoryRow(**row) for row in connection.execute(query.order_by(history.c.number.desc())).mappings()]

@@ -24,6 +24,8 @@ BUSY = 10.0
 _POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": BUSY}
 #: Several processes may make the tables at once; PostgreSQL would let one of them fail.
 _CREATION = 0x65776372
+#: What SQLite says of a file that it may only read, and of a disk without room.
+_FULL = ("readonly database", "disk is full", "disk I/O error")
 
 
 class Database:
@@ -60,7 +62,12 @@ class Database:
             if known is None:
                 connection.execute(schema.about.insert().values(key="schema", value=str(schema.SCHEMA)))
             elif known != str(schema.SCHEMA):
-                raise ConfigError("the fleet's database is of another version", seen=known, allowed=str(schema.SCHEMA))
+                raise ConfigError(
+                    "the fleet's database is of another version",
+                    seen=known,
+                    allowed=str(schema.SCHEMA),
+                    next_step="use the Edgewright that wrote it: an older one does not read what a newer one keeps",
+                )
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -185,6 +192,12 @@ def _words() -> Iterator[None]:
     except exc.TimeoutError as error:
         raise UnreachableError("the fleet's database is too busy", seen="all connections are in use") from error
     except exc.OperationalError as error:
+        if any(words in str(error.orig) for words in _FULL):
+            raise OutputError(
+                "the fleet's database cannot be written",
+                seen=_first_line(error),
+                next_step="see whose the file and its folder are, and that the disk is writable and has room",
+            ) from error
         raise UnreachableError("the fleet's database does not answer", seen=_first_line(error)) from error
     except exc.DBAPIError as error:
         raise OutputError("the fleet's database refuses", seen=_first_line(error)) from error

@@ -28,7 +28,7 @@ def current(connection: Connection) -> list[Kept]:
 def _kept(row: Row[tuple[object, ...]], approved: Iterable[str]) -> Kept:
     policy = strict.from_bytes(Policy, row.policy.encode())
     plan = strict.from_bytes(Plan, row.plan.encode())
-    rollout = Rollout(policy, plan, Progress(row.first, row.opened, row.met), frozenset(approved))
+    rollout = Rollout(policy, plan, Progress(row.first, row.opened, row.met, row.started), frozenset(approved))
     return Kept(row.id, rollout, row.published, row.started)
 
 

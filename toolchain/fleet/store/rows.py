@@ -37,9 +37,27 @@ class Identity:
     newest: tuple[object, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class DeviceRow:
-    """A device as people see it; see :class:`toolchain.fleet.documents.report.Report` for the fields of its report."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reported:
+    """What a device said, and when; see :class:`toolchain.fleet.documents.report.Report` for the fields."""
+
+    seen: float
+    running: int
+    release: int
+    sequence: int
+    stage: str
+    outcome: str
+    reason: str
+    detail: str
+    fetched: int
+    full: int
+    before: float | None
+    after: float | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeviceRow(Reported):
+    """A device as people see it, with its newest report."""
 
     device: str
     product: str
@@ -47,21 +65,9 @@ class DeviceRow:
     labels: Mapping[str, str]
     enrolled: float
     revoked: float | None
-    seen: float
     skew: float
-    running: int
     agent: str
     provides: Mapping[str, str]
-    release: int
-    sequence: int
-    stage: str
-    outcome: str
-    reason: str
-    detail: str
-    fetched: int
-    full: int
-    before: float | None
-    after: float | None
 
     @property
     def facts(self) -> Facts:
@@ -69,23 +75,11 @@ class DeviceRow:
         return Facts(**{each.name: getattr(self, each.name) for each in dataclasses.fields(Facts)})
 
 
-@dataclasses.dataclass(frozen=True)
-class HistoryRow:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HistoryRow(Reported):
     """An entry of a device's history."""
 
     number: int
-    seen: float
-    running: int
-    release: int
-    sequence: int
-    stage: str
-    outcome: str
-    reason: str
-    detail: str
-    fetched: int
-    full: int
-    before: float | None
-    after: float | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from toolchain.fleet.documents.plan import Plan, Wave
-from toolchain.fleet.rollout.engine import advance, gate
-from toolchain.fleet.rollout.tally import Member, Tally, members, tallies
+from toolchain.fleet.rollout.engine import advance, everyone
+from toolchain.fleet.rollout.gates import gate
+from toolchain.fleet.rollout.tally import Member, Tally, tallies
 from toolchain.fleet.store import overview as view
 from toolchain.fleet.store.rows import DecisionRow, DeviceRow, Kept
 
 #: Seconds: who checked in within them is heard; whose clock is off by more has a wrong one.
 HEARD, WRONG = 3600.0, 300.0
 NO_WAVE = "(no wave)"
+_COUNTS = ("devices", "committed", "underway", "waiting", "troubled", "held_up", "refused", "silent")
 
 
 def overview(
@@ -45,7 +47,7 @@ def _of(devices: Sequence[DeviceRow], plan: Plan) -> list[DeviceRow]:
 def _rollout(kept: Kept, devices: Sequence[DeviceRow], rows: Sequence[DecisionRow], now: float) -> view.RolloutView:
     rollout, plan = kept.rollout, kept.rollout.plan
     facts = [each.facts for each in devices]
-    everyone = members(plan, rollout.progress.first, facts, now - rollout.policy.silent)
+    those = everyone(rollout, facts, now)
     mine = [each for each in devices if each.release == plan.release]
     return view.RolloutView(
         product=plan.product,
@@ -55,10 +57,10 @@ def _rollout(kept: Kept, devices: Sequence[DeviceRow], rows: Sequence[DecisionRo
         sequence=plan.sequence,
         published=kept.published >= plan.sequence,
         started=kept.started,
-        waves=_waves(kept, everyone, now),
-        latency=latency(plan, everyone),
-        troubles=_troubles(plan, list(zip(everyone, devices, strict=True))),
-        outliers=_outliers(plan, everyone),
+        waves=_waves(kept, those, now),
+        latency=latency(plan, those),
+        troubles=_troubles(plan, list(zip(those, devices, strict=True))),
+        outliers=_outliers(plan, those),
         decisions=tuple(view.DecisionView(each.at, each.action, each.why, each.who, each.sequence) for each in rows),
         fetched=sum(each.fetched for each in mine),
         full=sum(each.full for each in mine),
@@ -66,25 +68,25 @@ def _rollout(kept: Kept, devices: Sequence[DeviceRow], rows: Sequence[DecisionRo
     )
 
 
-def _waves(kept: Kept, everyone: Sequence[Member], now: float) -> tuple[view.WaveView, ...]:
+def _waves(kept: Kept, members: Sequence[Member], now: float) -> tuple[view.WaveView, ...]:
     rollout, plan = kept.rollout, kept.rollout.plan
-    counted = tallies(plan, everyone)
+    counted = tallies(plan, members)
     missing = "; ".join(gate(rollout.policy, plan, counted, now - rollout.progress.opened))
     running = plan.state in ("running", "paused")
     shown = []
     for number, count in counted.items():
         if number is None and not count.devices:
             continue
-        those = [each for each in everyone if each.wave == number]
+        those = [each for each in members if each.wave == number]
         wave = None if number is None else plan.waves[number]
-        is_open = plan.state == "complete" or (number is not None and number < plan.open_waves)
+        is_open = number is not None and (plan.state == "complete" or number < plan.open_waves)
         turn = running and number is not None and number == plan.open_waves - 1
         shown.append(_wave(wave, count, latency(plan, those), is_open, missing if turn else ""))
     return tuple(shown)
 
 
 def _wave(wave: Wave | None, count: Tally, times: view.Latency, is_open: bool, missing: str) -> view.WaveView:
-    names = [each.name for each in dataclasses.fields(Tally) if each.name not in ("parity", "slower", "vanished")]
+    names = [each.name for each in dataclasses.fields(Tally) if each.name in _COUNTS]
     counts = {name: getattr(count, name) for name in names}
     return view.WaveView(wave.name if wave else NO_WAVE, who(wave), is_open, **counts, latency=times, gate=missing)
 
@@ -137,10 +139,10 @@ def _troubles(plan: Plan, pairs: Sequence[tuple[Member, DeviceRow]]) -> tuple[vi
     )  # fmt: skip
 
 
-def _outliers(plan: Plan, everyone: Sequence[Member]) -> tuple[view.Outlier, ...]:
+def _outliers(plan: Plan, members: Sequence[Member]) -> tuple[view.Outlier, ...]:
     """Who changed the most; half of the devices are not outliers, however few they are."""
     changes: Mapping[str, tuple[float, Member]] = {
-        each.facts.device: (change, each) for each in everyone if (change := each.facts.change(plan)) is not None
+        each.facts.device: (change, each) for each in members if (change := each.facts.change(plan)) is not None
     }
     ranked = sorted(changes.values(), key=lambda pair: -pair[0])[: min(view.MOST_OUTLIERS, len(changes) // 2)]
     return tuple(

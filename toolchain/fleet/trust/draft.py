@@ -11,7 +11,8 @@ from tuf.api.metadata import Key, Metadata, MetaFile, Root, Snapshot, TargetFile
 
 from profiles.errors import ConfigError
 from toolchain.fleet.settings import Settings
-from toolchain.fleet.trust.keys import KeyRing, Unavailable
+from toolchain.fleet.trust.keyfiles import Unavailable
+from toolchain.fleet.trust.keys import KeyRing
 from toolchain.fleet.trust.roles import PATHS
 from toolchain.fleet.trust.seen import seen_text
 from toolchain.fleet.trust.state import State, metadata_path, target_file

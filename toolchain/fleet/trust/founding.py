@@ -16,7 +16,8 @@ from profiles.errors import ConfigError
 from targets.files import write_bytes
 from toolchain.fleet.settings import FILE, Role, Roles, Settings, settings_text
 from toolchain.fleet.trust.draft import sign
-from toolchain.fleet.trust.keys import KeyRing, public_from_pem
+from toolchain.fleet.trust.keyfiles import public_from_pem
+from toolchain.fleet.trust.keys import KeyRing
 from toolchain.fleet.trust.roles import DEFAULTS, ONLINE, PATHS, ROLES, delegations, known_role
 from toolchain.fleet.trust.state import BLOBS, TARGETS, metadata_path
 

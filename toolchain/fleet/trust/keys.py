@@ -1,47 +1,28 @@
-"""Private keys in files of mode 0600, offline ones encrypted (PKCS #8, RFC 5958); and tokens, by their URI.
+"""The keys of a fleet by their URI: those in files (:mod:`toolchain.fleet.trust.keyfiles`), tokens, and clouds' keys.
 
-Which public key belongs to which URI stands in ``keys/public.json``. Ed25519 (RFC 8032) where we choose. The library
-makes guessing a passphrase 2048 times slower (PBKDF2) and offers no other choice; who wants more writes the file anew
-with ``openssl pkcs8 -topk8 -scrypt``, which is read as well.
+Which public key belongs to which URI stands in ``keys/public.json``. Ed25519 (RFC 8032) where we choose.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
 from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, CryptoSigner, Key, Signer, SSlibKey
 
 from profiles.errors import ConfigError
-from targets.files import output_error, write_json
-from toolchain.fleet.trust.journal import flush
+from targets.files import write_json
+from toolchain.fleet.trust.keyfiles import Unavailable, read_private, write_private
 
 log = logging.getLogger("edgewright.fleet.keys")
 
 PUBLIC = "public.json"
 #: The scheme of keys in files; all others are those of securesystemslib.
 IN_FILE = "file2:"
-#: Characters of a passphrase, at least: PKCS #8 makes guessing only a little slower.
-SHORTEST = 12
-
-
-class Unavailable(Exception):
-    """A key that cannot sign here; the text says why."""
 
 
 class KeyRing:
@@ -109,9 +90,7 @@ class KeyRing:
         private = Ed25519PrivateKey.generate()
         signer = CryptoSigner(private)
         name = f"{role}-{signer.public_key.keyid[:8]}"
-        guard = BestAvailableEncryption(_checked(self._passphrase(name), name)) if encrypt else NoEncryption()
-        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, guard)
-        _write_private(self._folder / "keys" / f"{name}.pem", pem)
+        write_private(self._folder / "keys" / f"{name}.pem", private, self._passphrase if encrypt else None)
         uri = f"{IN_FILE}keys/{name}.pem"
         self.remember({uri: signer.public_key})
         self._open[uri] = signer
@@ -153,18 +132,7 @@ class KeyRing:
 
     def _load_file(self, uri: str, key: Key) -> Signer:
         path = self.path(uri)
-        try:
-            mode, pem = stat.S_IMODE(path.stat().st_mode), path.read_bytes()
-        except OSError as error:
-            raise Unavailable(f"{path}: {error.strerror}") from error
-        if mode & 0o077:
-            raise ConfigError(
-                f"the private key {path} is open to others",
-                seen=f"mode {mode:04o}",
-                allowed="0600",
-                next_step=f"run: chmod 600 {path}",
-            )
-        private = _decrypt(pem, path.stem, self._passphrase)
+        private = read_private(path, self._passphrase)
         if not isinstance(key, SSlibKey) or CryptoSigner(private).public_key.keyval != key.keyval:
             raise ConfigError(
                 f"{path} holds another key than {PUBLIC} says",
@@ -188,62 +156,6 @@ class KeyRing:
             raise Unavailable(f"{uri}: {type(error).__name__}: {error}") from error
 
 
-def public_from_pem(pem: bytes, where: str) -> Key:
-    """A public key that somebody hands in.
-
-    Raises:
-        ConfigError: it is none, or of a kind that TUF does not have.
-    """
-    try:
-        return SSlibKey.from_crypto(load_pem_public_key(pem))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigError(
-            f"wanted a public key in {where}", seen=str(error).partition("\n")[0], allowed="PEM: Ed25519, ECDSA, RSA"
-        ) from error
-
-
 def _key_from(entry: Mapping[str, Any]) -> Key:
     fields = dict(entry)
     return Key.from_dict(fields.pop("keyid"), fields)
-
-
-def _checked(passphrase: str, name: str) -> bytes:
-    if len(passphrase) < SHORTEST:
-        raise ConfigError(
-            f"the passphrase of {name} is too short",
-            seen=f"{len(passphrase)} characters",
-            allowed=f"{SHORTEST} or more",
-            next_step="take several random words",
-        )
-    return passphrase.encode()
-
-
-def _decrypt(pem: bytes, name: str, passphrase: Callable[[str], str]) -> Any:
-    """The private key in a file; what the library says of a wrong passphrase is not passed on."""
-    try:
-        if b"ENCRYPTED" not in pem.partition(b"\n")[0]:
-            return load_pem_private_key(pem, None)
-        given = passphrase(name)
-        return load_pem_private_key(pem, given.encode())
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        pass
-    raise ConfigError(
-        f"wanted to open the private key {name}",
-        seen="a wrong passphrase, or a damaged file",
-        next_step="check EDGEWRIGHT_FLEET_PASSPHRASE or --passphrase-file",
-    )
-
-
-def _write_private(path: Path, pem: bytes) -> None:
-    """Mode 0600 from the first moment, and never over another file."""
-    try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            os.fchmod(handle, 0o600)
-            stream.write(pem)
-            stream.flush()
-            os.fsync(handle)
-    except OSError as error:
-        raise output_error(path, error) from error
-    flush(path.parent)

@@ -61,6 +61,15 @@ class Reader:
             )
         return strict.from_bytes(Release, self._target(info))
 
+    def releases(self) -> list[Release]:
+        """All releases of all products.
+
+        Raises:
+            VerificationError: a file is missing or damaged.
+        """
+        found = self.state().targets("releases").targets
+        return [strict.from_bytes(Release, self._target(found[path])) for path in sorted(found)]
+
     def plan(self, product: str, channel: str) -> Plan | None:
         """The plan of a channel; None where there was none yet."""
         info = self.state().targets("rollouts").targets.get(plan_path(product, channel))

@@ -2,119 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import logging
-from collections.abc import Callable, Iterator, Sequence
-
-from filelock import FileLock, Timeout
+from collections.abc import Callable, Sequence
 
 from profiles.errors import ConfigError
-from targets.files import output_error
 from toolchain.fleet.documents import strict
 from toolchain.fleet.documents.plan import Plan
 from toolchain.fleet.documents.release import Release
-from toolchain.fleet.home import REPOSITORY, Home, open_home
-from toolchain.fleet.trust import journal, rotation
-from toolchain.fleet.trust.draft import Draft
-from toolchain.fleet.trust.keys import KeyRing
-from toolchain.fleet.trust.pruning import prune, replaced_now
-from toolchain.fleet.trust.reading import Reader
+from toolchain.fleet.trust import rotation, writing
+from toolchain.fleet.trust.pruning import prune
 from toolchain.fleet.trust.roles import ONLINE, ROLES, known_role
 from toolchain.fleet.trust.rows import Row, ending, ends_soon, rows
-from toolchain.fleet.trust.seen import SEEN
 from toolchain.fleet.trust.state import State
+from toolchain.fleet.trust.writing import Writer
 
 log = logging.getLogger("edgewright.fleet.repository")
 
-#: Seconds to wait for another writer.
-PATIENCE = 30.0
-LOCK = ".lock"
 
-
-def no_passphrase(name: str) -> str:
-    """For programs that sign with online keys only.
-
-    Raises:
-        ConfigError: always.
-    """
-    raise ConfigError(f"the key {name} is offline", seen="no passphrase", allowed="online keys: " + ", ".join(ONLINE))
-
-
-class Repository(Reader):
+class Repository(Writer):
     """A fleet's signed files.
 
     Args:
         home: whose.
         passphrase: gives the passphrase of an offline key by its name; asked only when such a key must sign.
     """
-
-    def __init__(self, home: Home, passphrase: Callable[[str], str] = no_passphrase) -> None:
-        super().__init__(home)
-        self.keys = KeyRing(home.folder, passphrase)
-        self._lock = FileLock(home.folder / LOCK, timeout=PATIENCE)
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[Draft]:
-        """A draft of the next state, under the lock; it is signed and written when the block ends well.
-
-        Raises:
-            ConfigError: another process is writing, or keys that must sign cannot.
-            VerificationError: what is there is damaged.
-            OutputError: the disk refuses.
-        """
-        with self.locked():
-            draft = self.draft()
-            yield draft
-            self.write(draft)
-
-    def draft(self) -> Draft:
-        """An empty draft of the next state; the caller has the lock."""
-        return Draft(self.state(), self.home.settings, self.keys, _now())
-
-    def write(self, draft: Draft, also: Sequence[tuple[str, bytes]] = ()) -> None:
-        """Sign a draft and put everything in its place; the caller has the lock.
-
-        Args:
-            draft: an empty one writes nothing.
-            also: files below the home that change together with it.
-
-        Raises:
-            ConfigError: keys that must sign cannot.
-            OutputError: the disk refuses.
-        """
-        if files := draft.files():
-            places = [(f"{REPOSITORY}/{path}", content) for path, content in files]
-            replaced_now(self.home.repository, draft.superseded())
-            journal.write_together(self.home.folder, [*also, *places, (SEEN, draft.versions())])
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Nobody else writes meanwhile; what a killed writer left is carried out first, and settings are read anew.
-
-        Raises:
-            ConfigError: another process is writing.
-            OutputError: the home cannot be written.
-        """
-        self._acquire()
-        try:
-            journal.replay(self.home.folder)
-            self.home = open_home(self.home.folder)
-            yield
-        finally:
-            self._lock.release()
-
-    def _acquire(self) -> None:
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise ConfigError(
-                f"wanted to write to {self.home.repository}",
-                seen="another process is writing there",
-                next_step="wait for it to end",
-            ) from error
-        except OSError as error:
-            raise output_error(self.home.folder / LOCK, error) from error
 
     def add_release(self, release: Release) -> None:
         """Sign a release; needs the keys of ``releases``.
@@ -168,7 +80,7 @@ class Repository(Reader):
             state = self.state()
             for role in ONLINE:
                 lifetime = datetime.timedelta(days=self.home.settings.role(role).expires_days)
-                if state.roles[role].signed.expires - _now() < lifetime / 2:
+                if state.roles[role].signed.expires - writing.now() < lifetime / 2:
                     draft.renew(role)
             prune(self.home.repository, state)
         self._warn(state)
@@ -205,7 +117,3 @@ class Repository(Reader):
     def roles(self) -> list[Row]:
         """One row per key of every role."""
         return rows(self.home, self.state(), self.keys)
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)

@@ -13,7 +13,8 @@ from profiles.errors import ConfigError
 from toolchain.fleet.home import open_home
 from toolchain.fleet.settings import FILE, Settings, parse_settings, with_keys
 from toolchain.fleet.trust.draft import Draft
-from toolchain.fleet.trust.keys import IN_FILE, KeyRing, public_from_pem
+from toolchain.fleet.trust.keyfiles import public_from_pem
+from toolchain.fleet.trust.keys import IN_FILE, KeyRing
 from toolchain.fleet.trust.roles import ONLINE, PATHS, ROLES, known_role, set_keys
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 
 from profiles.errors import EdgewrightError, OutputError, VerificationError
 from tests.toolchain.fleet.agent.fleet_device import contents, packed, plan_of, release_of, ship
-from tests.toolchain.fleet.agent.fleet_worlds import CalmRuntime, live
+from tests.toolchain.fleet.agent.fleet_worlds import CalmRuntime, live, world
 from tests.toolchain.fleet.agent.test_power import running
 from toolchain.fleet.agent.disk import Disk
 from toolchain.fleet.agent.keep import read_state
@@ -205,6 +205,47 @@ def test_two_damaged_state_files_in_the_midst_of_a_soak_go_back(mirror, device, 
     assert device.running() == 1 and device.state.running == 1
 
 
+@pytest.mark.parametrize("leads", ["nowhere", "there"])
+def test_two_damaged_state_files_and_no_committed_slot(tmp_path, prepared, leads):
+    """A slot that was fetched, and not checked to its end, counts only where ``current`` leads to it."""
+    folder = tmp_path / "device"
+    (folder / "slots/a/committed").unlink()
+    for name in ("state.json", "state.json.bak"):
+        (folder / name).write_bytes(b"{")
+    if leads == "nowhere":
+        (folder / "current").unlink()
+    said = []
+    state = world(folder, prepared.folder, said=said).keeper.load()
+    assert (state.running, state.slot) == ((1, "a") if leads == "there" else (0, ""))
+    assert f"version {1 if leads == 'there' else 'none'} runs" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"), [(lambda path: path.write_bytes(b"{"), "damaged"), (None, "Is a directory")],
+    ids=["half", "folder"],
+)  # fmt: skip
+def test_the_status_of_a_state_that_cannot_be_read_is_no_new_device(device, first, damage, words):
+    for name in ("state.json", "state.json.bak"):
+        path = device.folder / name
+        if damage is None:
+            path.unlink()
+            path.mkdir()
+        else:
+            damage(path)
+    for more in ([], ["--json"]):
+        code, text = device.call("status", *more)
+        assert code == 2 and "cannot read the agent's state" in text and words in text and "next:" in text
+
+
+def test_the_status_reads_the_copy_and_that_of_a_new_device_is_empty(device, first):
+    (device.folder / "state.json").write_bytes(b"{")
+    assert "version 1 of doorbell" in device.call("status")[1]
+    for name in ("state.json", "state.json.bak"):
+        (device.folder / name).unlink()
+    code, text = device.call("status")
+    assert code == 0 and "version none of doorbell" in text
+
+
 def test_current_that_leads_elsewhere_is_put_right(device, first, tmp_path):
     (device.folder / "current").unlink()
     device.once()
@@ -269,6 +310,8 @@ def test_two_agents_do_not_work_in_one_folder(device, first):
     with (device.folder / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert "another agent does" in device.once(code=2)
+        code, text = device.call("enroll")
+        assert code == 2 and "another agent does" in text and not (device.folder / "key.pem").exists()
 
 
 def test_the_status_is_read_while_another_works(device, first):

@@ -151,6 +151,35 @@ def test_a_first_release_that_fails_goes_back_to_nothing():
     assert step(state, ev.Pointed(2.0))[0].running == 0
 
 
+FAILED = ev.Failed("space", "cannot write current")
+
+
+def test_a_switch_back_that_fails_is_told_and_given_up_after_some_starts():
+    state, _ = walk(BASE, *TO_SOAK, ev.Started("b"), ev.Pointed(0.0), ev.Started("b"), ev.Pointed(0.0))
+    state, _ = step(state, ev.Probed(1.0, "ill"))
+    for start in range(MOST_STARTS):
+        state, actions = step(state, FAILED)
+        assert actions == (ev.Tell(),) and state.attempt.stage == "rolling-back", f"start {start}: nobody was told"
+        state, actions = step(state, ev.Started("b"))
+        assert actions == (ev.Point("a"),), f"start {start + 1}: it was given up too early"
+    state, actions = step(state, FAILED)
+    assert actions == (ev.Tell(),) and state.trying is None and state.failed == {"2": "health"}
+    assert (state.attempt.outcome, state.attempt.detail) == ("rolled-back", "ill; the switch back failed")
+    assert step(state, ev.Started("b"))[1] == (ev.Point("a"),), "the next start does not try any more"
+    assert step(state, ev.Due())[1] == (ev.Refresh(),), "a release that is right would not be taken any more"
+
+
+def test_a_device_that_is_ended_by_every_switch_back_does_not_go_back_for_ever():
+    state, _ = walk(BASE, *TO_SOAK, ev.Probed(1.0, "x" * 1000))
+    state, actions = walk(state, *[ev.Started("b")] * MOST_STARTS)
+    assert actions == (ev.Point("a"),) and state.attempt.outcome == "underway"
+    state, actions = step(state, ev.Started("b"))
+    assert actions == (ev.Point("a"), ev.Tell()) and state.attempt.outcome == "rolled-back"
+    assert state.attempt.detail.endswith("; the switch back failed") and state.trying is None
+    state, _ = walk(BASE, *TO_SOAK, ev.Probed(1.0, "ill"), *[ev.Started("a")] * (MOST_STARTS + 1), ev.Pointed(0.0))
+    assert state.attempt.detail == "ill", "it has gone back, whatever ended the agent then"
+
+
 @given(st.floats(1e-6, 10), st.floats(1e-6, 10), st.floats(0, 2))
 def test_slower_is_what_it_says(before, after, allowed):
     reason, _ = judge(Trying(2, "b", most_slower=allowed), {"latency_p50": after}, before)

@@ -23,7 +23,7 @@ from tests.toolchain.fleet.agent.fleet_device import Device, patch_of, ship
 from tests.toolchain.fleet.agent.fleet_repository import Mirror
 from tests.toolchain.fleet.agent.fleet_web import Web
 from tests.toolchain.fleet.agent.fleet_worlds import world
-from toolchain.fleet.agent import keep, provides, reports
+from toolchain.fleet.agent import blobs, keep, provides, reports, words
 from toolchain.fleet.agent.answers import Limits
 from toolchain.fleet.agent.blobs import patched
 from toolchain.fleet.agent.commands import pause, read_config
@@ -78,6 +78,28 @@ def test_a_damaged_patch_never_gives_another_file(tmp_path, place, bit):
     path.write_bytes(patch)
     with contextlib.suppress(VerificationError, zstandard.ZstdError):
         assert b"".join(patched(base, path, blob_of(data))) == data
+
+
+def test_a_delta_that_takes_more_than_a_quarter_of_the_memory_is_not_applied(mirror, device, first, monkeypatch):
+    """A third of it would be taken, so the file comes whole."""
+    files = ship(mirror, 2, old=first)
+    size = len(files["bundle/weights.bin"])
+    pages = 3 * (2 * len(first["bundle/weights.bin"]) + size) // 4096
+    real = os.sysconf
+    monkeypatch.setattr(os, "sysconf", lambda name: pages if name == "SC_PHYS_PAGES" else real(name))
+    device.once()
+    assert device.running() == 2 and device.state.attempt.fetched > size, "the delta was applied"
+
+
+@pytest.mark.parametrize(
+    ("base", "content", "fits"),
+    [(100, 50, True), (100, 51, False), (101, 50, False), (blobs.MOST_BASE + 1, 0, False)],
+    ids=["just", "content", "base", "large"],
+)
+def test_memory_that_a_delta_may_take(monkeypatch, base, content, fits):
+    pages = 1 << 40 if base > 1000 else 1000
+    monkeypatch.setattr(os, "sysconf", lambda name: pages if name == "SC_PHYS_PAGES" else 1)
+    assert blobs._fits(base, content) == fits
 
 
 @pytest.fixture
@@ -196,7 +218,7 @@ def test_counters_only_grow_and_fit_a_report(counter, wall):
 
 @given(st.text(max_size=3000))
 def test_any_detail_can_be_reported(text):
-    Attempt(detail=reports.one_line(text))
+    Attempt(detail=words.one_line(text))
 
 
 def test_figures_that_were_not_measured_are_not_there():
@@ -322,13 +344,13 @@ def test_what_an_agent_says_is_never_refused_for_its_characters(text, pairs):
         reports.lines(pairs), reports.lines(pairs),
     )  # fmt: skip
     assert from_bytes(Report, to_bytes(said)) == said
-    assert reports.one_line(text).isprintable()
+    assert words.one_line(text).isprintable()
 
 
 def test_a_report_that_cannot_be_is_an_error_of_ours(device):
-    device.configure(labels={"a" * 70: "b"})
+    config = dataclasses.replace(read_config(device.config), labels={"a" * 70: "b"})
     with pytest.raises(VerificationError, match="a label is too long"):
-        reports.report_of(State(counter=1), read_config(device.config), "1", {}, 0.0)
+        reports.report_of(State(counter=1), config, "1", {}, 0.0)
 
 
 def test_a_latency_that_no_clock_can_measure_is_not_told(device):

@@ -75,6 +75,13 @@ def test_wrong_usage_is_2(capsys, words):
         ("repository = 'ftp://x'", "http://HOST"),
         ("repository = 'http://user:secret@host'", "web server"),
         ("public_root = 'nowhere'", "public_root"),
+        (f"[labels]\n{'a' * 65} = 'hall'", "1 to 64 characters"),
+        ("[labels]\n'a\u202eb' = 'hall'", "1 to 64 characters"),
+        (f"[labels]\nroom = '{'a' * 1001}'", "at most 1000 characters"),
+        ('[labels]\nroom = "a\\u001bb"', "labels.room"),
+        (f"[provides]\npackages = '{'a' * 1001}'", "1001 characters"),
+        ("[provides]\nmemory = '4 GiB'", "provides.memory must be a number"),
+        ("[provides]\nmemory = '\u0664'", "bytes, such as"),
     ],
     ids=[
         "type",
@@ -89,6 +96,13 @@ def test_wrong_usage_is_2(capsys, words):
         "ftp",
         "password",
         "root",
+        "long-label",
+        "turned-label",
+        "long-value",
+        "escape",
+        "long-packages",
+        "memory",
+        "memory-digits",
     ],
 )
 def test_a_bad_configuration_is_2_and_says_what(device, first, text, words):
@@ -97,7 +111,7 @@ def test_a_bad_configuration_is_2_and_says_what(device, first, text, words):
     ]
     if text.startswith("["):
         head = text.partition("\n")[0]
-        at = lines.index(head)
+        at = lines.index(head) if head in lines else len(lines)
         lines[at : at + 1] = text.splitlines()
     else:
         lines.insert(0, text)

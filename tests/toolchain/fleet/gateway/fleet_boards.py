@@ -33,12 +33,12 @@ import networks  # noqa: E402
 BOARD, PASSPHRASE = "cortex-m4-an386", "correct horse battery staple"
 #: Where the stand-in has its primary slot (fleet_board_stand_in.SLOT_BASE), and how large it is.
 SLOT = Slot(0x8000, 48 << 10)
-_SCRATCH = tempfile.TemporaryDirectory(prefix="edgewright-fleet-boards-")
+SCRATCH = tempfile.TemporaryDirectory(prefix="edgewright-fleet-boards-")
 
 
 def keys(name="firmware"):
     """A firmware key: private and public half."""
-    private, public = Path(_SCRATCH.name, f"{name}.pem"), Path(_SCRATCH.name, f"{name}.pub.pem")
+    private, public = Path(SCRATCH.name, f"{name}.pem"), Path(SCRATCH.name, f"{name}.pub.pem")
     if not private.exists():
         make_key(private, public, PASSPHRASE)
     return private, public
@@ -71,7 +71,7 @@ class Weights:
 @functools.cache
 def bundle(seed=1, board=BOARD, slot=SLOT, spoiled=False):
     """A firmware bundle with two golden samples; ``spoiled`` records other outputs than it computes."""
-    place = Path(tempfile.mkdtemp(dir=_SCRATCH.name))
+    place = Path(tempfile.mkdtemp(dir=SCRATCH.name))
     data, folder = network(seed), place / "bundle"
     folder.mkdir()
     (place / "model.tflite").write_bytes(data)

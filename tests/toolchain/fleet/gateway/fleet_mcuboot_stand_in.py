@@ -5,6 +5,7 @@ swap has come stands in a status sector of its own, where MCUboot has it in the 
 """
 
 import contextlib
+import functools
 import io
 import struct
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from fleet_flash_stand_in import SECTOR
 from imgtool import keys
-from imgtool.image import TLV_VALUES, Image, VerifyResult
+from imgtool.image import TLV_VALUES, Image
 from smpclient.mcuboot import ImageInfo, MCUBootImageError, TLVNotFound
 
 MAGIC = bytes.fromhex("77c295f360d2ef7f3552500f2cb67980")
@@ -27,11 +28,42 @@ class ImageRefused(Exception):
     """The bootloader does not start this image."""
 
 
+@functools.cache
+def _key(path):
+    return keys.load(str(path))
+
+
+@functools.lru_cache(16)
+def _info(content):
+    """Of the same bytes always the same, and asked for at every boot and every SMP request."""
+    with _file(content) as path, contextlib.suppress(MCUBootImageError, struct.error, ValueError):
+        return ImageInfo.load_file(path)
+    return None
+
+
+@functools.lru_cache(16)
+def _verdict(content, key):
+    """What imgtool says of hash and signature, in a word."""
+    with _file(content) as path, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            return Image.verify(path, key)[0].name.lower()
+        except struct.error:
+            return "cut off"
+
+
+@contextlib.contextmanager
+def _file(content):
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place, "slot.bin")
+        path.write_bytes(content)
+        yield str(path)
+
+
 class BootloaderStandIn:
     """Two slots, the key that it was built with, and the device class that it runs on."""
 
     def __init__(self, flash, key: Path, board: bytes):
-        self.flash, self.key, self.board = flash, keys.load(str(key)), board
+        self.flash, self.key, self.board = flash, _key(key), board
 
     # trailers
 
@@ -70,28 +102,15 @@ class BootloaderStandIn:
 
     def info(self, slot):
         """Header and TLVs of what lies in a slot; None for nothing that looks like an image."""
-        with tempfile.TemporaryDirectory() as place:
-            path = Path(place, "slot.bin")
-            path.write_bytes(self.flash.read(slot.start, self.flash.slot))
-            try:
-                return ImageInfo.load_file(str(path))
-            except (MCUBootImageError, struct.error, ValueError):
-                return None
+        return _info(self.flash.read(slot.start, self.flash.slot))
 
     def check(self, slot):
         """Raise unless hash, signature and device class are right."""
         info = self.info(slot)
         if info is None:
             raise ImageRefused("no image")
-        with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
-            path = Path(place, "slot.bin")
-            path.write_bytes(self.flash.read(slot.start, self.flash.slot))
-            try:
-                found = Image.verify(str(path), self.key)[0]
-            except struct.error as error:
-                raise ImageRefused("cut off") from error
-        if found is not VerifyResult.OK:
-            raise ImageRefused(found.name)
+        if (verdict := _verdict(self.flash.read(slot.start, self.flash.slot), self.key)) != "ok":
+            raise ImageRefused(verdict)
         try:
             board = info.get_tlv(TLV_VALUES["UUID_CID"]).value
         except TLVNotFound as error:

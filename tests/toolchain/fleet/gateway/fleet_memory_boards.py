@@ -2,6 +2,7 @@
 
 import contextlib
 import uuid
+from pathlib import Path
 
 import fleet_boards as fb
 from fleet_flash_stand_in import FlashStandIn
@@ -11,7 +12,7 @@ from smp import packet
 from smpclient import SMPClient
 from smpclient.transport import SMPTransportDisconnected
 
-from toolchain.fleet.gateway.image import VENDOR
+from toolchain.fleet.gateway.image import VENDOR, read_image
 from toolchain.fleet.gateway.place import Place
 from toolchain.fleet.gateway.smp_line import SmpLine
 
@@ -87,12 +88,12 @@ class MemoryBoard:
 
 
 class MemoryTransport:
-    """smpclient's side of it."""
+    """smpclient's side of it; ``through`` is given each request and the board's ``answer``, and may do as it likes."""
 
     mtu = max_unencoded_size = BUFFER - 4
 
-    def __init__(self, board):
-        self.board = board
+    def __init__(self, answer, through):
+        self.answer, self.through = answer, through
 
     async def connect(self, address, timeout_s):
         pass
@@ -104,10 +105,18 @@ class MemoryTransport:
         pass
 
     async def send_and_receive(self, data):
-        return self.board.answer(data)
+        return self.through(data, self.answer)
 
 
-def line(board):
+def line(board, through=lambda data, answer: answer(data), **words):
     """The gateway's view of a board, and where it is."""
-    place = Place(fb.BOARD, "serial:///memory", "serial:///memory", fb.keys()[1], answer=1.0, boot=0.005, pause=0.001)
-    return SmpLine(SMPClient(MemoryTransport(board), "memory"), place), place
+    times = {"answer": 1.0, "boot": 0.005, "pause": 0.001, **words}
+    place = Place(fb.BOARD, "serial:///memory", "serial:///memory", fb.keys()[1], **times)
+    return SmpLine(SMPClient(MemoryTransport(board and board.answer, through), "memory"), place), place
+
+
+def wanted(release, seed=1, **words):
+    """A signed image, and what it says of itself."""
+    path = Path(fb.SCRATCH.name, "wanted.bin")
+    path.write_bytes(fb.signed(release, seed, **words))
+    return read_image(path), path.read_bytes()

@@ -9,7 +9,7 @@ import sys
 import fleet_boards as fb
 import pytest
 
-from profiles.errors import EdgewrightError, OutputError, UnreachableError
+from profiles.errors import EdgewrightError, UnreachableError
 from targets.execute import Finished
 from tests.toolchain.fleet.agent import fleet_worlds
 from tests.toolchain.fleet.agent.fleet_device import packed, plan_of, release_of
@@ -19,7 +19,7 @@ from toolchain.fleet.agent.install import Installer
 from toolchain.fleet.agent.perform import Agent
 from toolchain.fleet.agent.protocols import CheckError
 from toolchain.fleet.documents.release import Depends
-from toolchain.fleet.gateway import commands
+from toolchain.fleet.gateway import commands, flash
 from toolchain.fleet.gateway.__main__ import main
 from toolchain.fleet.gateway.image import IMAGE
 from toolchain.fleet.gateway.runtime import BoardRuntime, BoardSlots, BoardSteps
@@ -114,17 +114,6 @@ def test_a_release_gets_onto_the_board_and_stays(gateway):
     assert gateway.agent().world.slots.pointed() == "b"
 
 
-@pytest.mark.parametrize(("reason", "kind"), [("download", UnreachableError), ("parity", OutputError)])
-def test_a_board_that_does_not_answer_is_told_from_one_that_refuses(tmp_path, reason, kind):
-    class Steps:
-        def run_patiently(self, command, slot=None):
-            raise CheckError(reason, "it did not work out")
-
-    with pytest.raises(kind, match="it did not work out"):
-        BoardSlots(tmp_path, Disk(), Steps(), quiet).point("a")
-    assert not (tmp_path / "current").is_symlink()
-
-
 def test_a_board_that_is_lost_in_the_switch_is_not_the_release_s_fault(gateway, monkeypatch):
     point = BoardSlots.point
 
@@ -161,9 +150,9 @@ def test_a_board_that_loses_its_power_in_the_soak_is_gone_back_from(gateway):
     assert version(gateway.on_board()) == ("0.0.2", True)
 
 
-def test_a_gateway_that_loses_its_power_before_the_board_was_told_to_keep(gateway, monkeypatch):
-    """The state says committed, the board would go back: the next start tells it."""
-    gateway.ship(3, 3)
+@pytest.fixture
+def unkept(gateway, monkeypatch):
+    """Version 3 is committed, and the line was lost before the board was told to keep it."""
     run = gateway.steps.run
 
     def no_keep(command, slot=None):
@@ -171,32 +160,42 @@ def test_a_gateway_that_loses_its_power_before_the_board_was_told_to_keep(gatewa
             raise CheckError("download", "pulled")
         return run(command, slot)
 
+    gateway.ship(3, 3)
     with monkeypatch.context() as patch:
         patch.setattr(gateway.steps, "run", no_keep)
         assert gateway.round().running == 3
     assert version(gateway.on_board()) == ("0.0.3", False)
-    gateway.round()
-    assert version(gateway.on_board()) == ("0.0.3", True)
+    return gateway
 
 
-def test_a_board_that_went_back_after_the_commit_is_brought_to_the_release_again(gateway, monkeypatch):
+def test_a_board_that_was_not_told_to_keep_its_firmware_is_told_at_the_next_start(unkept):
+    unkept.round()
+    assert version(unkept.on_board()) == ("0.0.3", True)
+
+
+def test_a_board_that_went_back_after_the_commit_is_brought_to_the_release_again(unkept):
+    unkept.board.unplug()
+    unkept.board.power()
+    assert version(unkept.on_board()) == ("0.0.2", True)
+    assert unkept.round().running == 3
+    unkept.round()
+    assert version(unkept.on_board()) == ("0.0.3", True)
+
+
+def test_a_line_that_is_lost_in_the_middle_of_an_install_leaves_nothing_to_come(gateway, monkeypatch):
+    """The image was set to be tried: the next restart of the board, whoever does it, must not start it."""
+
+    async def lost(line, place, held):
+        raise UnreachableError("lost the board", seen="the cable was touched")
+
     gateway.ship(3, 3)
-    run = gateway.steps.run
-
-    def no_keep(command, slot=None):
-        if command == "keep":
-            raise CheckError("download", "pulled")
-        return run(command, slot)
-
     with monkeypatch.context() as patch:
-        patch.setattr(gateway.steps, "run", no_keep)
-        gateway.round()
-    gateway.board.unplug()
-    gateway.board.power()
-    assert version(gateway.on_board()) == ("0.0.2", True)
+        patch.setattr(flash, "restart", lost)
+        state = gateway.round(fails=True)
+    assert (state.running, state.attempt.outcome, state.attempt.reason) == (2, "failed", "download"), gateway.said
+    slots = commands.status(gateway.board.place, None, quiet)["slots"]
+    assert version(slots[0]) == ("0.0.2", True) and not any(each["pending"] for each in slots)
     assert gateway.round().running == 3
-    gateway.round()
-    assert version(gateway.on_board()) == ("0.0.3", True)
 
 
 def test_a_board_that_is_not_there_is_tried_again(gateway):

@@ -145,9 +145,11 @@ def test_an_image_for_another_board_is_refused_by_the_gateway(boards, slots):
 def test_a_board_that_is_not_the_configured_one_is_refused(boards, slots):
     board = boards(fb.signed(1, 1))
     place = dataclasses.replace(board.place, platform="nucleo_l4r5zi")
-    with pytest.raises(VerificationError, match="is not the one of the configuration") as caught:
-        commands.install_slot(place, slots[1], quiet)
-    assert caught.value.seen == fb.BOARD and len(commands.status(board.place, None, quiet)["slots"]) == 1
+    for act, slot in ((commands.install_slot, slots[1]), (commands.keep_slot, slots[0]), (commands.back, None)):
+        with pytest.raises(VerificationError, match="is not the one of the configuration") as caught:
+            act(place, slot, quiet)
+        assert caught.value.seen == fb.BOARD
+    assert len(commands.status(board.place, None, quiet)["slots"]) == 1
 
 
 def test_an_image_that_is_too_large_for_the_slot_is_refused(boards, slots):
@@ -270,12 +272,3 @@ def test_a_board_that_does_not_come_back_is_said(boards, slots, monkeypatch):
 def test_a_bad_configuration_is_refused(table, board, words, tmp_path):
     with pytest.raises(ConfigError, match=words):
         from_table(table, board, tmp_path)
-
-
-def test_a_configuration_and_its_command_line_say_the_same(tmp_path):
-    from toolchain.fleet.gateway.__main__ import _parser, _place
-
-    table = {"smp": "serial:///dev/ttyACM0?baud=9600", "line": "serial:///dev/ttyACM1", "key": "fw.pem", "boot": 9}
-    place = from_table(table, "stm32l4r5", tmp_path)
-    assert place.key == tmp_path / "fw.pem" and place.boot == 9.0
-    assert _place(_parser().parse_args(["status", *place.words()])) == place

@@ -1,5 +1,6 @@
 """Signed images: what is in them, what is refused, and that the private key stays where it belongs."""
 
+import bisect
 import stat
 import struct
 
@@ -107,6 +108,23 @@ def test_firmware_that_does_not_fit_is_not_signed():
     made, room = fb.bundle(), fb.SLOT.size - 0x200
     with pytest.raises(UnsupportedError, match="does not fit its slot"):
         sign_firmware(made.device, bytes(room), fb.SLOT, fb.keys()[0], fb.PASSPHRASE, release=1)
+
+
+def test_firmware_of_just_the_size_that_fits_is_signed_and_one_byte_more_is_not():
+    def sign(size):
+        return sign_firmware(fb.bundle().device, bytes(size), fb.SLOT, fb.keys()[0], fb.PASSPHRASE, release=1)
+
+    def fits(size):
+        try:
+            return len(sign(size)) < fb.SLOT.size
+        except UnsupportedError:
+            return False
+
+    least = bisect.bisect_left(range(fb.SLOT.size), True, key=lambda size: not fits(size))
+    assert least > fb.SLOT.size - 0x200 - 512 - 4096, "no room is wasted but for header, TLVs and trailer"
+    assert fits(least - 1)
+    with pytest.raises(UnsupportedError, match="does not fit its slot"):
+        sign(least)
 
 
 def test_what_a_project_overrides_leaves_room_for_everything():

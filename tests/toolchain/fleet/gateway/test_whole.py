@@ -44,7 +44,7 @@ def held(board):
 
 def test_a_published_release_reaches_the_board_and_a_repeated_one_goes_back(fleet, boards, tmp_path):
     assert fb.PASSPHRASE == fleet_homes.PASSPHRASE
-    board, web = boards(fb.signed(1, 7)), Web(fleet.home.repository)
+    board, web = boards(fb.signed(1, 1)), Web(fleet.home.repository)
     try:
         first = publish(fleet.home, fleet, [fb.bundle(1).folder], product=PRODUCT)
         second = publish(fleet.home, fleet, [fb.bundle(2).folder], product=PRODUCT)
@@ -80,4 +80,13 @@ def test_a_board_whose_slots_are_unknown_cannot_be_published_for(tmp_path):
     fleet = with_firmware_key(fleet_homes.make_fleet(tmp_path / "fleet"), board="stm32l4r5")
     with pytest.raises(ConfigError, match="cannot sign firmware for cortex-m4-an386"):
         publish(fleet.home, fleet, [fb.bundle(1).folder], product="mic")
+    assert fleet.versions("mic") == []
+
+
+def test_firmware_for_a_board_is_refused_by_a_fleet_without_a_firmware_key(tmp_path):
+    fleet = fleet_homes.make_fleet(tmp_path / "fleet")
+    board = {"name": "stm32l4r5", "title": "A board", "reach": "serial", "cpu": {"arch": "armv7e-m"}}
+    bundle = fleet_homes.make_bundle(tmp_path / "b", device=board, target="tflite_micro", files={"firmware.bin": b"1"})
+    with pytest.raises(ConfigError, match="cannot sign firmware for stm32l4r5: gateways install signed firmware only"):
+        publish(fleet.home, fleet, [bundle], product="mic")
     assert fleet.versions("mic") == []

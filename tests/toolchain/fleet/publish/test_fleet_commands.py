@@ -247,13 +247,13 @@ def test_a_rollout_that_cannot_begin_is_refused_before_the_release_is_signed(fle
 
 
 def test_renew_says_what_is_still_expired(fleet, monkeypatch):
-    from toolchain.fleet.trust import repository as module
+    from toolchain.fleet.trust import writing as module
 
-    now = module._now()
-    monkeypatch.setattr(module, "_now", lambda: now - datetime.timedelta(days=364, hours=12))
+    now = module.now()
+    monkeypatch.setattr(module, "now", lambda: now - datetime.timedelta(days=364, hours=12))
     fleet("keys", "renew", "root").fine()
-    monkeypatch.setattr(module, "_now", lambda: now - datetime.timedelta(days=3650))
+    monkeypatch.setattr(module, "now", lambda: now - datetime.timedelta(days=3650))
     fleet("keys", "renew", "targets").fine()
-    monkeypatch.setattr(module, "_now", lambda: now)
+    monkeypatch.setattr(module, "now", lambda: now)
     assert "targets has expired, devices refuse it" in fleet("keys", "renew").fine().out
     assert "root ends within 1 day: edgewright fleet keys renew root" in fleet("keys", "list").fine().out

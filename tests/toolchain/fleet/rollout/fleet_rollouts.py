@@ -93,6 +93,7 @@ policies = st.builds(
     errors=st.sampled_from([0.0, 0.05, 0.5, 1.0]),
     tolerated=st.integers(0, 3),
     soak=st.sampled_from([0.0, 60.0, 600.0]),
+    timeout=st.sampled_from([0.0, 7 * 86400.0]),
     approvals=st.lists(st.sampled_from(["w0", "w1", "all"]), unique=True, max_size=2).map(tuple),
 )
 
@@ -105,6 +106,7 @@ def rollouts(draw):
     made = plan(waves=found, open_waves=opened, state=draw(states), salt=draw(st.sampled_from(["s", "t"])))
     past = st.sampled_from([0.0, 30.0, 1000.0, 30 * 86400.0, -50.0])
     met = draw(st.none() | past.map(lambda seconds: NOW - seconds))
-    progress = Progress(draw(st.integers(1, 10)), NOW - draw(past), met)
+    opened = NOW - draw(past)
+    progress = Progress(draw(st.integers(1, 10)), opened, met, opened - draw(st.sampled_from([0.0, 5 * 86400.0])))
     approved = frozenset(draw(st.lists(st.sampled_from(["w0", "w1", "all"]), unique=True)))
     return Rollout(draw(policies), made, progress, approved)

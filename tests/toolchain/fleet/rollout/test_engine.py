@@ -9,6 +9,7 @@ from toolchain.fleet.agent.machine import LASTING as AGENTS_LASTING
 from toolchain.fleet.documents.plan import Wave
 from toolchain.fleet.rollout.engine import Progress, advance
 from toolchain.fleet.rollout.facts import LASTING, standing
+from toolchain.fleet.rollout.membership import verdict
 from toolchain.fleet.rollout.policy import Policy
 
 CANARIES = "abcd"
@@ -127,17 +128,39 @@ def test_a_wave_waits_for_its_approval():
     assert look(GOOD, policy, approved=["all"]).action == "open"
 
 
-def test_silent_devices_are_given_up_after_the_timeout():
+def test_devices_that_were_silent_before_the_rollout_are_given_up_after_the_timeout():
     kinds = ("committed", "committed", "silent", "silent")
     week = Policy(soak=0)
-    assert look(kinds, week).action == "wait"
-    late = rollout(week, Progress(10, NOW - 7 * 86400.0))
+    assert look(kinds, week, progress=Progress(10, NOW - 60, began=NOW - 60)).action == "wait"
+    late = rollout(week, Progress(10, NOW - 7 * 86400.0, began=NOW - 7 * 86400.0))
     assert advance(late, fleet(*kinds), NOW).action == "open"
     assert advance(late, fleet("committed", "committed", "silent", "waiting"), NOW).action == "wait"
 
 
+def test_devices_that_fall_silent_later_are_waited_for_however_long_it_takes():
+    long_ago = Progress(10, NOW - 20 * 86400.0, began=NOW - 20 * 86400.0)
+    decision = advance(rollout(progress=long_ago), fleet("committed", "committed", "silent", "silent"), NOW)
+    assert decision.action == "wait", "they were there when it began; perhaps the release is why they are not"
+    assert "2 of 4 devices have committed, wanted 95% (2 silent)" in decision.why[0]
+
+
+def test_a_pause_or_a_new_wave_does_not_make_devices_that_fell_silent_old_ones():
+    """Both set anew when the wave opened; when the rollout began stays."""
+    opened = Progress(10, NOW - 8 * 86400.0, began=NOW - 20 * 86400.0)
+    assert advance(rollout(progress=opened), fleet(*GOOD[:3], "silent"), NOW).action == "wait"
+    onward = look(GOOD, progress=Progress(10, NOW - 60, began=NOW - 500)).progress
+    assert (onward.opened, onward.began) == (NOW, NOW - 500)
+
+
+def test_who_fell_silent_in_the_middle_is_not_tolerated_away():
+    policy = Policy(soak=0, tolerated=1)
+    assert look((*GOOD[:3], "underway"), policy).action == "wait"
+    assert look((*GOOD[:3], "lost"), policy).action == "wait", "silence would have opened the gate"
+    assert look((*GOOD[:3], "health"), policy).action == "open", "this one said what went wrong"
+
+
 def test_a_wave_without_a_device_proves_nothing():
-    late = Progress(10, NOW - 30 * 86400.0)
+    late = Progress(10, NOW - 30 * 86400.0, began=NOW - 9 * 86400.0)
     for kinds in ((), ("silent",) * 4, ("refused",) * 4):
         decision = advance(rollout(progress=late), fleet(*kinds), NOW)
         assert decision.action == "wait", f"{kinds} opened the next wave"
@@ -155,10 +178,21 @@ def test_all_waves_through_is_complete_where_they_are_all_devices():
     assert (decision.action, decision.plan.state) == ("complete", "complete")
 
 
-def test_waves_that_leave_devices_out_leave_them_alone():
-    decision = look(GOOD, waves=plan().waves[:1])
-    assert (decision.action, decision.plan) == ("wait", None)
-    assert "stay as they are" in decision.why[0]
+def test_waves_that_leave_devices_out_end_and_leave_them_alone():
+    everyone = [*fleet(*GOOD), *(facts(f"e{number}") for number in range(12))]
+    decision = advance(rollout(waves=plan().waves[:1]), everyone, NOW)
+    assert (decision.action, decision.plan.state) == ("complete", "complete")
+    covers = "the waves cover 4 of 16 devices (25.0%), the others stay as they are"
+    assert decision.why == (f"all waves are through: {covers}",)
+    after = advance(rollout(waves=plan().waves[:1], state="complete"), everyone, NOW)
+    assert (after.action, after.why) == ("none", (f"the rollout is complete: {covers}",))
+    assert not verdict(decision.plan, "e1", {}, RELEASE - 1, NOW).may, "it was in none of the waves"
+    assert verdict(decision.plan, "d", {}, RELEASE - 1, NOW).may, "who belongs to a wave and comes late still may"
+
+
+def test_what_devices_outside_of_all_waves_do_stops_nothing():
+    everyone = [*fleet(*GOOD), *(facts(f"e{number}", "health") for number in range(12))]
+    assert advance(rollout(waves=plan().waves[:1], state="complete"), everyone, NOW).action == "none"
 
 
 def test_a_complete_rollout_still_stops_when_devices_fail():
@@ -205,12 +239,14 @@ def test_a_policy_that_makes_no_sense_is_refused(wrong):
         Policy(**wrong)
 
 
-def test_canaries_that_committed_and_vanished_open_nothing_until_the_timeout():
+def test_canaries_that_committed_and_vanished_open_nothing():
     kept = [facts(name, "committed", seen=NOW - 10 * 86400.0) for name in CANARIES]
     decision = advance(rollout(), kept, NOW)
     assert decision.action == "wait"
     assert "4 committed and fell silent" in decision.why[0] and "4 committed and fell silent" in decision.why[1]
-    long_open = Progress(10, NOW - Policy().timeout)
-    assert advance(rollout(progress=long_open), kept, NOW).action == "open"
+    long_open = Progress(10, NOW - 2 * Policy().timeout, began=NOW - 2 * Policy().timeout)
+    assert advance(rollout(progress=long_open), kept, NOW).action == "wait", "time alone must not open the gate"
+    back = [*kept[:3], facts(CANARIES[3], "committed")]
+    assert "1 of 4 devices have committed" in advance(rollout(progress=long_open), back, NOW).why[0]
     before = [facts(name, running=RELEASE, seen=NOW - 10 * 86400.0) for name in CANARIES]
-    assert advance(rollout(), before, NOW).action == "open", "this rollout did nothing to them"
+    assert advance(rollout(), before, NOW).action == "wait", "whoever is silent proves nothing, whatever it runs"

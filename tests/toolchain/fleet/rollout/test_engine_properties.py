@@ -51,6 +51,7 @@ def counted_by_hand(rollout, fleet):
     members = [each for each in fleet if wave_of(rollout.plan, each.device, each.labels) == number]
     done = [each for each in members if each.running >= RELEASE]
     rest = [each for each in members if each.running < RELEASE]
+    heard = [each for each in done if each.seen >= NOW - rollout.policy.silent]
     first = rollout.progress.first
     mine = [
         each
@@ -60,9 +61,9 @@ def counted_by_hand(rollout, fleet):
     ]
     refused = [each for each in mine if each.outcome == "refused" and each.reason == "depends"]
     rolled = [each for each in mine if each.outcome == "rolled-back"]
-    quiet = NOW - rollout.policy.silent
-    could_be_silent = [each for each in rest if each.seen < quiet and each not in refused and each not in rolled]
-    return members, done, refused, rolled, could_be_silent
+    before = min(NOW, rollout.progress.began) - rollout.policy.silent
+    gone = [each for each in members if each.seen < before and each not in refused and each not in rolled]
+    return members, heard, refused, rolled, gone
 
 
 @given(rollouts(), fleets)
@@ -71,15 +72,17 @@ def test_no_wave_opens_while_the_gate_before_it_is_not_met(rollout, fleet):
     plan, policy = rollout.plan, rollout.policy
     if decision.action not in ("open", "complete") or not plan.open_waves:
         return
-    members, done, refused, rolled, silent = counted_by_hand(rollout, fleet)
+    members, done, refused, rolled, gone = counted_by_hand(rollout, fleet)
     committed = sum(
-        each.running >= RELEASE and (wave_of(plan, each.device, each.labels) or 0) < plan.open_waves
+        each.running >= RELEASE
+        and each.seen >= NOW - policy.silent
+        and (wave_of(plan, each.device, each.labels) or 0) < plan.open_waves
         for each in fleet
         if wave_of(plan, each.device, each.labels) is not None
     )
     assert committed >= policy.least, "too few devices have committed anywhere"
     waited = NOW - rollout.progress.opened >= policy.timeout
-    of = len(members) - len(refused) - (len(silent) if waited else 0) - policy.tolerated
+    of = len(members) - len(refused) - (len(gone) if waited else 0) - policy.tolerated
     assert len(done) >= policy.committed * of - 1e-6, "the share of the wave is not reached"
     assert len(rolled) <= max(policy.tolerated, policy.errors * len(members)), "too many rolled back"
     assert rollout.progress.met is not None or policy.soak == 0, "it opened without a soak"

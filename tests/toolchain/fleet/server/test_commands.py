@@ -29,6 +29,9 @@ def founded(tmp_path_factory):
     repository = make_fleet(folder)
     for version in (1, 2):
         repository.add_release(a_release(version))
+    blob = repository.home.repository / a_release().bundles[0].files[0].content.url_path
+    blob.parent.mkdir()
+    blob.write_bytes(b"abc")
     return folder
 
 

@@ -181,7 +181,7 @@ def test_a_check_refuses_what_start_would_and_changes_nothing(steering, store, p
 
 
 def test_a_plan_that_devices_could_not_read_is_refused(steering, store, publisher, people, monkeypatch):
-    monkeypatch.setattr("toolchain.fleet.server.steering.strict.MOST_BYTES", 1200)
+    monkeypatch.setattr("toolchain.fleet.server.wishes.strict.MOST_BYTES", 1200)
     with pytest.raises(ConfigError, match="too large for devices") as caught:
         steering.start(wish())
     assert "percentage" in caught.value.next_step

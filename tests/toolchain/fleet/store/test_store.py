@@ -15,7 +15,7 @@ from toolchain.fleet.documents.plan import Plan, Wave
 from toolchain.fleet.rollout.engine import Decision
 from toolchain.fleet.rollout.policy import Policy
 from toolchain.fleet.store import Store
-from toolchain.fleet.store.schema import MOST_HISTORY, reports
+from toolchain.fleet.store.schema import MOST_HISTORY, SCHEMA, reports
 
 KEY = ("id", "pem")
 
@@ -375,8 +375,51 @@ def test_a_database_of_another_version_is_refused(tmp_path):
     Store(url).close()
     with sqlite3.connect(tmp_path / "fleet.db") as connection:
         connection.execute("UPDATE about SET value = '99'")
-    with pytest.raises(ConfigError, match="another version"):
+        connection.execute("DROP TABLE decisions")  # a newer version may have other tables
+    before = tables(tmp_path / "fleet.db")
+    with pytest.raises(ConfigError, match="another version") as caught:
         Store(url)
+    assert (caught.value.seen, caught.value.allowed) == (
+        "99",
+        str(SCHEMA),
+    ) and "that wrote it" in caught.value.next_step
+    assert tables(tmp_path / "fleet.db") == before, "what a newer version keeps is not touched"
+
+
+def tables(path):
+    import sqlite3
+
+    with sqlite3.connect(path) as connection:
+        return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+
+def read_only(store):
+    """What a disk that has become read-only does: SQLite refuses to write with the same words."""
+    from sqlalchemy import event
+
+    engine = store._database._engine
+    engine.dispose()
+    event.listen(engine, "connect", lambda connection, record: connection.execute("PRAGMA query_only=ON"))
+
+
+def test_a_file_that_became_read_only_is_said_and_still_read(tmp_path):
+    with Store(f"sqlite:///{tmp_path / 'fleet.db'}") as store:
+        person = enrol(store, Person("a"))
+        read_only(store)
+        with pytest.raises(OutputError, match="cannot be written") as caught:
+            take_up(store, person, 1)
+        assert "readonly database" in caught.value.seen and "whose the file" in caught.value.next_step
+        assert [each.device for each in store.devices()] == ["a"], "what is there can still be looked at"
+
+
+def test_a_file_that_belongs_to_somebody_else_is_said(tmp_path, monkeypatch):
+    def refuse(path, flags, mode=0o777):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("toolchain.fleet.store.database.os.open", refuse)  # a test may run as root, who may do anything
+    with pytest.raises(OutputError, match="cannot be written") as caught:
+        Store(f"sqlite:///{tmp_path / 'fleet.db'}")
+    assert caught.value.seen == "Permission denied"
 
 
 def test_a_file_that_is_no_database_is_said(tmp_path):

@@ -14,7 +14,7 @@ from tests.toolchain.fleet.fleet_homes import Client, a_plan, a_release, client_
 from toolchain.fleet.documents import strict
 from toolchain.fleet.home import open_home
 from toolchain.fleet.trust import journal
-from toolchain.fleet.trust import repository as module
+from toolchain.fleet.trust import writing as module
 from toolchain.fleet.trust.pruning import KEEP
 from toolchain.fleet.trust.repository import Repository
 
@@ -211,7 +211,7 @@ def test_refresh_does_nothing_until_half_of_the_time_is_over(fleet, server, monk
 
 def _later(monkeypatch, days):
     now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
-    monkeypatch.setattr(module, "_now", lambda: now.replace(microsecond=0))
+    monkeypatch.setattr(module, "now", lambda: now.replace(microsecond=0))
 
 
 def test_what_expired_can_be_renewed(fleet, monkeypatch, tmp_path):

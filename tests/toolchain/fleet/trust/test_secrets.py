@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from profiles.errors import ConfigError
 from tests.toolchain.fleet.fleet_homes import PASSPHRASE, a_plan, a_release, make_fleet, passphrase
 from toolchain.fleet.home import create_home, open_home
-from toolchain.fleet.trust.keys import SHORTEST
+from toolchain.fleet.trust.keyfiles import SHORTEST
 from toolchain.fleet.trust.passphrases import VARIABLE, ask_for
 from toolchain.fleet.trust.repository import Repository
 from toolchain.fleet.trust.roles import ONLINE
@@ -212,6 +212,6 @@ def test_the_command_line_has_no_secrets(tmp_path, source):
 def test_a_new_private_key_outlives_a_power_cut(fleet, monkeypatch):
     """The file's name is in its folder, which must reach the disk as well."""
     flushed = []
-    monkeypatch.setattr("toolchain.fleet.trust.keys.flush", flushed.append)
+    monkeypatch.setattr("toolchain.fleet.trust.keyfiles.flush", flushed.append)
     fleet.rotate("timestamp")
     assert flushed == [fleet.home.keys]

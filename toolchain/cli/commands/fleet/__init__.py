@@ -16,6 +16,7 @@ FLEET = {
     "devices": ("devices", "list devices, show one with its history, revoke or forget one"),
     "rollout": ("rollout", "bring a release to a channel wave by wave; look on, pause, stop, explain"),
     "rollback": ("rollback", "bring the bundles of an older release back, as a new one"),
+    "prune": ("prune", "remove files of old releases that no device can ask for any more"),
     "serve": ("serve", "a server for labs: repository, check-in, status page, and the mover of rollouts"),
     "nginx": ("nginx", "write the configuration of a production web server"),
     "profile": ("profile", "measure a bundle on many devices over ssh, and mark who is out of line"),

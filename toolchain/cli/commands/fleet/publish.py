@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from profiles.arguments import count
-from toolchain.cli.commands.fleet.rollout import add_wish, told, wish_of
 from toolchain.cli.commands.fleet.shared import add_passphrase, open_repository
 from toolchain.cli.commands.fleet.state import steering
+from toolchain.cli.commands.fleet.wish import add_wish, told, wish_of
 from toolchain.cli.output import print_json, print_line, print_table
 
 if TYPE_CHECKING:
@@ -55,9 +55,11 @@ def run(args: argparse.Namespace) -> int:
     _show(args, repository, release)
     if args.channel:
         with steering(args, repository) as steer:
-            plan = steer.start(wish_of(args, release.version))
+            wish = wish_of(args, release.version)
+            remarks = steer.remarks(wish)
+            plan = steer.start(wish)
         if not args.json:
-            told(plan)
+            told(plan, remarks)
     return 0
 
 

@@ -6,9 +6,9 @@ import argparse
 from typing import TYPE_CHECKING
 
 from profiles.arguments import count
-from toolchain.cli.commands.fleet.rollout import add_wish, told, wish_of
 from toolchain.cli.commands.fleet.shared import add_passphrase, open_repository
 from toolchain.cli.commands.fleet.state import add_channel, opened_store, steering
+from toolchain.cli.commands.fleet.wish import add_wish, told, wish_of
 from toolchain.cli.output import print_line
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ def run(args: argparse.Namespace) -> int:
     """
     from profiles.errors import ConfigError
     from toolchain.fleet.publish import repeat
+    from toolchain.fleet.publish.pruning import check_whole
 
     repository = open_repository(args)
     versions = repository.versions(args.product)
     if args.to not in versions:
         known = ", ".join(map(str, versions)) or "none"
         raise ConfigError(f"wanted to go back to version {args.to} of {args.product}", seen="no such", allowed=known)
+    check_whole(repository, args.product, args.to)
     with steering(args, repository) as steer:
         steer.check(_wish(args, max(versions) + 1))  # what is wrong is said before anything is stopped or signed
         if _goes_on(args):
@@ -44,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
         release = repeat(repository.home, repository, args.product, args.to)
         print_line(f"version {release.version} has the bundles of version {args.to}")
         why = f"rollback: version {release.version} repeats {args.to}"
-        told(steer.start(_wish(args, release.version), why=why))
+        wish = _wish(args, release.version)
+        remarks = steer.remarks(wish)
+        told(steer.start(wish, why=why), remarks)
     return 0
 
 

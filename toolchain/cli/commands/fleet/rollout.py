@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from profiles.arguments import count
-from toolchain.cli.commands.fleet.state import add_channel, duration, moment, opened_store, steering
+from toolchain.cli.commands.fleet.state import add_channel, moment, opened_store, steering
+from toolchain.cli.commands.fleet.wish import add_wish, told, wish_of
 from toolchain.cli.output import print_json, print_line, print_table
 
 if TYPE_CHECKING:
-    from toolchain.fleet.documents.plan import Plan, Window
-    from toolchain.fleet.server.steering import Wish
     from toolchain.fleet.store.overview import RolloutView
 
 ACTS = {
     "pause": "let no more devices begin; resume goes on",
     "resume": "go on with a rollout that is paused",
-    "abort": "stop for good: no more devices begin; those that already check or soak finish by themselves",
+    "abort": "stop for good: no more devices begin; those that already check or soak are not called back but commit or "
+    "go back by themselves; those that have committed keep it, unless you say rollback",
 }
 
 
@@ -47,73 +46,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     explain.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_wish(parser: argparse.ArgumentParser, *, release: bool = True, slower: str = "0.2") -> None:
-    """Waves, gates and limits. Defaults of the gates are those of ``toolchain.fleet.rollout.policy.Policy``."""
-    if release:
-        parser.add_argument("--release", type=count, metavar="N", help="version (default: the newest)")
-    add = parser.add_argument
-    many: Any = {"action": "append", "default": []}
-    add(
-        "--wave",
-        metavar="NAME=WHO",
-        help="canary=5%%, canary=3 or lab=site:berlin; in order; percentages are of all devices and add up: 5%% and "
-        "then 50%% are the first 5%% and the next 45%% (default: all=100%%)",
-        **many,
-    )
-    add("--committed", type=float, metavar="SHARE", help="of a wave before the next opens (default: 0.95)")
-    add(
-        "--errors",
-        type=float,
-        metavar="SHARE",
-        help="of a wave that may go wrong; more stops everything (default: 0.05)",
-    )
-    add("--tolerated", type=int, metavar="N", help="devices of a wave that may go wrong in any case (default: 0)")
-    add("--parity", type=float, metavar="SHARE", help="of a wave that may compute other numbers (default: 0.01)")
-    add("--slower", type=float, metavar="SHARE", help=f"a wave's median latency may grow by this (default: {slower})")
-    add("--soak", type=duration, metavar="TIME", help="watch a wave so long before the next (default: 5min)")
-    add("--silent", type=duration, metavar="TIME", help="not heard of for so long is silent (default: 24h)")
-    add("--timeout", type=duration, metavar="TIME", help="wait so long for silent devices (default: 7d)")
-    add("--approve-before", metavar="WAVE", help="ask a person before this wave opens", **many)
-    add("--device-soak", type=duration, default=60.0, metavar="TIME", help="on each device (default: 60)")
-    add("--most-slower", type=float, metavar="SHARE", help="a device whose latency grows by more goes back")
-    add(
-        "--window",
-        metavar="HH:MM-HH:MM[,DAY…]",
-        help="when devices may install, UTC, such as 22:00-04:00,sat,sun",
-        **many,
-    )
-
-
-def wish_of(args: argparse.Namespace, release: int, **defaults: float | None) -> Wish:
-    """The rollout that the options mean; ``defaults`` are gates that the policy holds otherwise.
-
-    Raises:
-        ConfigError: they make no sense.
-    """
-    from profiles.errors import ConfigError
-    from toolchain.fleet.rollout.acts import parse_wave
-    from toolchain.fleet.rollout.policy import Policy
-    from toolchain.fleet.server.steering import Wish
-
-    names = ("committed", "errors", "tolerated", "parity", "slower", "soak", "silent", "timeout")
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    try:
-        policy = Policy(**{**defaults, **given}, approvals=tuple(args.approve_before))
-        windows = tuple(_window(text) for text in args.window)
-    except ValueError as error:
-        raise ConfigError("this rollout makes no sense", seen=str(error)) from error
-    waves = tuple(parse_wave(text) for text in args.wave or ["all=100%"])
-    return Wish(args.product, args.channel, release, waves, policy, args.device_soak, windows, args.most_slower)
-
-
-def _window(text: str) -> Window:
-    from toolchain.fleet.documents.plan import Window
-
-    times, *days = text.split(",")
-    since, _, until = times.partition("-")
-    return Window(since, until, tuple(days))
-
-
 def run(args: argparse.Namespace) -> int:
     """Carry out the act."""
     acts = {"start": _start, "status": _status, "approve": _approve, "explain": _explain}
@@ -123,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
 def _start(args: argparse.Namespace) -> int:
     from profiles.errors import ConfigError
     from toolchain.fleet.home import open_home
+    from toolchain.fleet.publish.pruning import check_whole
     from toolchain.fleet.trust.repository import Repository
 
     repository = Repository(open_home(args.home))
@@ -131,21 +64,19 @@ def _start(args: argparse.Namespace) -> int:
         raise ConfigError(f"{args.product} has no release", next_step="edgewright fleet publish")
     wish = wish_of(args, args.release or max(known))
     with steering(args, repository) as steer:
-        told(steer.start(wish, known=known))
+        remarks = steer.remarks(wish)
+        begun = steer.start(wish, known=known, whole=lambda: check_whole(repository, args.product, wish.release))
+    told(begun, remarks)
     return 0
-
-
-def told(plan: Plan) -> None:
-    """Say what was begun."""
-    waves = ", ".join(wave.name for wave in plan.waves)
-    print_line(f"{plan.product}/{plan.channel}: version {plan.release}, waves: {waves} (plan {plan.sequence})")
-    print_line("the server opens the first wave: edgewright fleet serve; look on with: edgewright fleet rollout status")
 
 
 def _act(args: argparse.Namespace) -> int:
     with steering(args) as steer:
         plan = steer.act(args.product, args.channel, args.rollout_command, args.why)
+        begun = steer.not_called_back(args.product, args.channel)
     print_line(f"{plan.product}/{plan.channel}: version {plan.release} is {plan.state} (plan {plan.sequence})")
+    for sentence in begun:
+        print_line(sentence)
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import datetime
 import getpass
+import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -63,10 +64,14 @@ def steering(args: argparse.Namespace, repository: Repository | None = None) -> 
 
 
 def operator() -> str:
-    """Who is at the keyboard, for the log of decisions."""
+    """Whose account this is, for the log of decisions: as the system has it, not as the environment says."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        with contextlib.suppress(KeyError, OSError):
+            return getpass.getuser()
         return "unknown"
 
 
