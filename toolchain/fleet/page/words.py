@@ -107,6 +107,19 @@ def _progress(view: RolloutView) -> str:
     return f"version {view.release} of {view.product} on {view.channel}, {share(committed, all_of_them)} of devices"
 
 
+def because(view: RolloutView) -> str:
+    """Why a rollout stands still: the newest decision that stopped it; empty for one that goes on."""
+    if view.state not in ("paused", "aborted"):
+        return ""
+    found = [each for each in view.decisions if each.action in ("stop", "abort", "pause")]
+    return max(found, key=lambda each: (each.when, each.sequence)).why if found else ""
+
+
+def what_next(view: RolloutView) -> str:
+    """What the rollout waits for, without the state that its chip shows already."""
+    return view.next_step.removeprefix(f"the rollout is {view.state}").removeprefix("; ")
+
+
 def wave_health(wave: WaveView) -> tuple[str, str]:
     """Tone and word for a wave."""
     if wave.troubled:

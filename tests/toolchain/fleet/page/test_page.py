@@ -59,6 +59,20 @@ def test_what_an_operator_looks_for():
         assert text in page.words, f"the page does not say: {text}"
 
 
+def test_a_stopped_rollout_says_why_and_what_is_still_underway():
+    view = stopped()
+    assert view.state == "aborted" and words.because(view) == "4 of 6 devices of wave 'canary' went wrong; 1 is allowed"
+    later = dataclasses.replace(view.decisions[0], when=NOW, action="abort", why="we have seen enough")
+    said = dataclasses.replace(
+        view, decisions=(*view.decisions, later), next_step="the rollout is aborted; 2 devices finish by themselves"
+    )
+    assert words.because(said) == "we have seen enough", "the newest decision counts, in whatever order they come"
+    assert words.what_next(said) == "2 devices finish by themselves", "the chip says the state already"
+    assert words.because(dataclasses.replace(said, state="running")) == ""
+    page = Outline(render_page(dataclasses.replace(overview(), rollouts=(said,))))
+    assert "we have seen enough" in page.words and "the rollout is aborted" not in page.words
+
+
 def test_words_of_devices_stay_words():
     page = render_page(overview())
     assert "<script>" not in page and "&lt;script&gt;alert(&#39;no&#39;)" in page, "a device wrote into the page"
