@@ -180,10 +180,12 @@ def pause(config: Config, wish: float | None, trouble: int) -> float:
 
 def install_unit(args: argparse.Namespace) -> int:
     """Print the unit, or write it; only writing below /etc needs root."""
-    from toolchain.fleet.agent.unit import unit_text
+    from toolchain.fleet.agent.unit import hidden, unit_text
 
     config = read_config(args.config)
     text = unit_text(config, args.config.absolute(), args.user)
+    for place in hidden(config, args.config.absolute()):
+        say(f"the unit has a private /tmp, which hides {place}: move it, such as to /var/lib/edgewright")
     if args.out is None:
         write(text)
         return 0

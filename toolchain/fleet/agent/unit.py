@@ -49,6 +49,12 @@ def _is_at_home(words: list[str]) -> bool:
     return any(place.startswith(("/home/", "/root/", "/run/user/")) for place in places)
 
 
+def hidden(config: Config, path: Path) -> list[str]:
+    """What of an agent the unit's ``PrivateTmp=yes`` would hide from it (systemd.exec(5))."""
+    words = [*command(), str(path), str(config.folder)]
+    return [word for word in words if word.startswith(("/tmp/", "/var/tmp/"))]
+
+
 def command() -> list[str]:
     """How this very program is started: the zipapp, the installed script, or the module."""
     here = Path(sys.argv[0]).absolute()

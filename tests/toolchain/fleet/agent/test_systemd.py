@@ -28,6 +28,14 @@ def place():
     shutil.rmtree(folder)
 
 
+def show_this_python(units):
+    """A checkout below /tmp has its Python there, which a private /tmp hides."""
+    more = units / f"{UNIT}.d"
+    more.mkdir()
+    paths = [path for path in {sys.prefix, sys.base_prefix} if path.startswith(("/tmp/", "/var/tmp/"))]
+    (more / "python.conf").write_text("[Service]\n" + "".join(f"BindReadOnlyPaths={path}\n" for path in paths))
+
+
 def wait(done, seconds, system):
     end = time.monotonic() + seconds
     while not done():
@@ -45,6 +53,7 @@ def test_the_hardened_unit_updates_its_device_and_may_change_nothing_else(place,
     units.mkdir()
     words = [sys.executable, str(agent), "install-unit", "--config", str(device.config), "--user", "root"]
     subprocess.run([*words, "--out", str(units / UNIT)], check=True, capture_output=True, env={"PATH": os.defpath})
+    show_this_python(units)
     with Systemd(units, UNIT) as system:
         wait(lambda: device.state.running == 1, 60, system)
         ship(mirror, 2, old=files)
@@ -65,3 +74,9 @@ def test_an_interpreter_that_is_a_link_into_a_home_stays_visible(device, tmp_pat
     link.symlink_to(target)
     monkeypatch.setattr("toolchain.fleet.agent.unit.command", lambda: [str(link), "/opt/agent.pyz"])
     assert f"ProtectHome={mode}\n" in device.call("install-unit", "--user", "root")[1]
+
+
+def test_what_a_private_tmp_hides_is_told(device, monkeypatch):
+    monkeypatch.setattr("toolchain.fleet.agent.unit.command", lambda: ["/tmp/x/bin/python", "/opt/agent.pyz"])
+    code, text = device.call("install-unit", "--user", "root")
+    assert code == 0 and "which hides /tmp/x/bin/python: move it" in text, text
