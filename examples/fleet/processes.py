@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 
 #: Seconds to end by itself before a process is killed.
@@ -49,13 +49,16 @@ class Processes:
         return [name for name, process in self._running if process.poll() is not None]
 
     def stop(self, mark: str = "") -> None:
-        """End all of them; twice does no harm.
+        """End all of them, and what they started; twice does no harm.
+
+        A session of an ssh server leaves its group, gets an environment of its own, and goes on without the server.
 
         Args:
             mark: words in the environment of everything that we started, and of nothing else, such as a temporary
                 folder of ours: so those are found, too, that left the group of the program that started them.
         """
         running, self._running = self._running, []
+        theirs = descendants({process.pid for _, process in running})
         for _, process in reversed(running):
             _signal(process, signal.SIGTERM)
         for _, process in reversed(running):
@@ -64,7 +67,7 @@ class Processes:
             _signal(process, signal.SIGKILL)
             process.wait()
         end = time.monotonic() + _PATIENCE
-        while mark and (left := marked(mark)) and time.monotonic() < end:
+        while (left := [*_living(theirs), *(marked(mark) if mark else [])]) and time.monotonic() < end:
             for pid in left:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
@@ -81,6 +84,29 @@ def marked(mark: str) -> list[int]:
             if mark.encode() in path.read_bytes() and int(path.parent.name) != os.getpid():
                 found.append(int(path.parent.name))
     return found
+
+
+def descendants(pids: Set[int]) -> dict[int, str]:
+    """Processes that were started by these, or by those: their ids, with the moment of their start (proc(5))."""
+    found = {int(path.parent.name): fields for path in Path("/proc").glob("[0-9]*/stat") if (fields := _fields(path))}
+    known, size = set(pids), -1
+    while len(known) != size:
+        size = len(known)
+        known |= {pid for pid, fields in found.items() if int(fields[1]) in known}
+    return {pid: found[pid][19] for pid in known - pids if pid in found}
+
+
+def _fields(stat: Path) -> list[str]:
+    """From the third on: state, parent, and so on; empty for a process that is gone, or only waits to be reaped."""
+    with contextlib.suppress(OSError):
+        fields = stat.read_text().rpartition(")")[2].split()
+        return [] if fields[0] in "ZX" else fields
+    return []
+
+
+def _living(processes: Mapping[int, str]) -> list[int]:
+    """Those that still run; an id that was given to another process since is none."""
+    return [pid for pid, start in processes.items() if _fields(Path(f"/proc/{pid}/stat"))[19:20] == [start]]
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

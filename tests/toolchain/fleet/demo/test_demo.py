@@ -209,3 +209,20 @@ def test_processes_end_with_their_children_and_the_stubborn_too(tmp_path):
     processes.stop()
     processes.stop()
     assert left_behind(tmp_path) == [], "a child outlived its parent"
+
+
+def test_a_session_of_its_own_ends_with_who_started_it(tmp_path):
+    """As an ssh server's: without the group, without the environment, and it would bring a removed folder back."""
+    processes, place = Processes(tmp_path), tmp_path / "place"
+    busy = f"import os, time\nwhile True: os.makedirs({str(place)!r}, exist_ok=True); time.sleep(0.01)"
+    server = (
+        "import subprocess, sys, time; "
+        f"subprocess.Popen([sys.executable, '-c', {busy!r}], env={{}}, start_new_session=True); time.sleep(600)"
+    )
+    processes.start("server", [sys.executable, "-c", server])
+    while not place.exists():
+        time.sleep(0.05)
+    processes.stop()
+    place.rmdir()
+    time.sleep(0.1)
+    assert not place.exists(), "a session outlived the server that started it"
