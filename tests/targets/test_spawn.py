@@ -117,7 +117,8 @@ def test_asking_to_end_lets_a_program_finish(tmp_path):
             sys.exit()
         signal.signal(signal.SIGTERM, end)
         print('ready', flush=True)
-        time.sleep(60)
+        while True:  # a signal just before one long sleep would not end it
+                time.sleep(0.05)
     """
     with spawn(script(code)) as talk:
         read(talk, 6)

@@ -76,7 +76,9 @@ def test_a_device_that_fails_is_told_and_the_others_are_measured(order, tmp_path
     order.inventory.write_text(json.dumps(hosts))
     found = measure(order)
     assert [each.device for each in found.devices] == ["cam-1", "cam-3"]
-    assert list(found.failed) == ["cam-2"] and "refused" in found.failed["cam-2"], found.failed
+    assert list(found.failed) == ["cam-2"], found.failed
+    told = found.failed["cam-2"]  # by ssh, or by Ansible if that was still writing when ssh had ended
+    assert "refused" in told or "can be reached over SSH" in told, told
 
 
 @pytest.mark.sshd
